@@ -1,0 +1,132 @@
+"""Pairwise self-attention over a footprint of pixels (section 3.2, Eqs. 2-4, Figure 3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jdnet_jax.models.attention_rows import Operands, attend_rows
+from jdnet_jax.models.description import Description
+from jdnet_jax.models.layers import Compute, batch_norm, conv1x1, leaky_relu
+
+
+class Coordinates(NamedTuple):
+    """Where the rows and columns of the features lie in the picture, from -1 to 1.
+
+    Each is longer than the features by footprint // 2 on either side: the coordinates of the
+    pixels that the border of the keys was taken from.
+    """
+
+    y: jax.Array
+    x: jax.Array
+
+
+def picture_coordinates(height: int, width: int, footprint: int) -> Coordinates:
+    """Coordinates of a whole picture: both ends inclusive, reflected at its borders."""
+    reach = footprint // 2
+    y, x = (
+        np.pad(np.linspace(-1.0, 1.0, size), reach, mode="reflect") for size in (height, width)
+    )
+    return Coordinates(y, x)
+
+
+def reflect(x: jax.Array, reach: int) -> jax.Array:
+    """Borders [b, h, w, c] by `reach` mirrored pixels, the edge itself not repeated."""
+    return jnp.pad(x, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
+
+
+def extract_patches(x: jax.Array, footprint: int) -> jax.Array:
+    """The footprint of every pixel, [b, h + 2p, w + 2p, c] to [b, h, w, k*k, c], row by row."""
+    h, w = (size - footprint + 1 for size in x.shape[1:3])
+    return jnp.stack(
+        [x[:, i : i + h, j : j + w] for i in range(footprint) for j in range(footprint)], axis=3
+    )
+
+
+class SelfAttention(nnx.Module):
+    """x plus what its neighbourhood says, each neighbour weighted by how it differs from x.
+
+    Args:
+        description: Channels and footprint.
+        compute: Precision, and which of the two forms computes the attention: `"rows"` is fast and
+            lean, `"patches"` spells the equations out; they agree to rounding.
+    """
+
+    def __init__(self, description: Description, compute: Compute) -> None:
+        channels, relation = description.channels, description.relation_channels
+        values, maps = description.value_channels, description.weight_maps
+        # The attention itself keeps full precision; only what surrounds it may be narrower.
+        self.form, self.dtype = compute.attention, compute.param_dtype
+        self.footprint, self.maps = description.footprint, maps
+        self.norm_in = batch_norm(channels, compute)
+        self.phi = conv1x1(channels, relation, compute)
+        self.psi = conv1x1(channels, relation, compute)
+        self.beta = conv1x1(channels, values, compute)
+        self.position = conv1x1(2, 2, compute)
+        self.gamma_1 = conv1x1(relation + 2, relation, compute, use_bias=False)
+        self.gamma_2 = conv1x1(relation, maps, compute)
+        self.norm_out = batch_norm(values, compute)
+        self.expand = conv1x1(values, channels, compute)
+
+    def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
+        """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
+        normed = leaky_relu(self.norm_in(x))
+        query, key, value = (
+            f(normed).astype(self.dtype) for f in (self.phi, self.psi, self.beta)
+        )
+        reach = self.footprint // 2
+        attend = self._attend_rows if self.form == "rows" else self._attend_patches
+        coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
+        y = attend(query, reflect(key, reach), reflect(value, reach), coordinates).astype(x.dtype)
+        return x + self.expand(leaky_relu(self.norm_out(y)))
+
+    def _weights(self) -> tuple[jax.Array, jax.Array]:
+        kernels = (self.gamma_1.kernel[...], self.gamma_2.kernel[...])
+        return kernels[0].astype(self.dtype), kernels[1].astype(self.dtype)
+
+    def _attend_patches(
+        self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates
+    ) -> jax.Array:
+        """Eqs. 2-4 as they stand; 49 of everything in memory."""
+        reach, k = self.footprint // 2, self.footprint
+        kernel = self.position.kernel[...].astype(self.dtype)
+        bias = self.position.bias[...].astype(self.dtype)
+        ys, xs = jnp.meshgrid(*coordinates, indexing="ij")
+        position = (jnp.stack([xs, ys], axis=-1) @ kernel + bias)[None]  # [1, h+2p, w+2p, 2]
+        inner = position[:, reach:-reach, reach:-reach] if reach else position
+        relation = query[:, :, :, None] - extract_patches(key, k)  # [b, h, w, k*k, r]
+        placement = inner[:, :, :, None] - extract_patches(position, k)
+        placement = jnp.broadcast_to(placement, (*relation.shape[:-1], 2))
+        first, second = self._weights()
+        delta = leaky_relu(jnp.concatenate([relation, placement], axis=-1))
+        logits = delta @ first @ second + self.gamma_2.bias[...].astype(self.dtype)
+        alpha = jax.nn.softmax(logits, axis=3)  # [b, h, w, k*k, g]
+        patches = extract_patches(value, k)  # [b, h, w, k*k, c/4]
+        # Value channel c takes weight map c modulo g.
+        patches = patches.reshape(*patches.shape[:-1], -1, self.maps)
+        return (alpha[..., None, :] * patches).sum(3).reshape(query.shape[:-1] + (-1,))
+
+    def _attend_rows(
+        self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates
+    ) -> jax.Array:
+        b, h, w, relation = query.shape
+        first, second = self._weights()
+        weights = first @ second  # two linear maps in a row are one
+        value = jnp.moveaxis(value, -1, 1)
+        result = attend_rows(
+            Operands(
+                query=jnp.moveaxis(query, -1, 1),
+                key=jnp.moveaxis(key, -1, 1),
+                value=value.reshape(b, -1, self.maps, *value.shape[2:]),
+                relation_weights=weights[:relation],
+                position_weights=weights[relation:],
+                position_kernel=self.position.kernel[...].astype(self.dtype),
+                y=coordinates.y,
+                x=coordinates.x,
+            )
+        )
+        return jnp.moveaxis(result.reshape(b, -1, h, w), 1, -1)

@@ -1,0 +1,245 @@
+"""Footprint attention, one row of the footprint at a time (section 3.2, Eqs. 2-4).
+
+The function is that of `attention.attend_patches`. Nothing of size footprint x footprint is ever
+stored: the softmax is accumulated online (running maximum, running sum), and the backward pass
+recomputes the weights instead of keeping them. Arrays are planar, [b, c, h, w], because every step
+works on whole maps shifted against each other. Forward and backward memory is a few feature maps.
+
+Axis names: b pictures, r relation channels, g weight maps, n value channels per weight map,
+h w pixels, k the footprint, p = k // 2 pixels of border that keys and values carry on each side.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jdnet_jax.models.layers import SLOPE, leaky_relu
+
+
+class Operands(NamedTuple):
+    """What attention is computed from; all of one floating-point type.
+
+    Attributes:
+        query: phi(x), [b, r, h, w].
+        key: psi(x) with its border, [b, r, h + 2p, w + 2p].
+        value: beta(x) with its border, [b, n, g, h + 2p, w + 2p].
+        relation_weights: gamma's two linear maps in one, for the relation, [r, g].
+        position_weights: The same for the position relation, [2, g].
+        position_kernel: Position map's linear part, [2, 2], x before y.
+        y: Vertical coordinate of each row, border included, [h + 2p].
+        x: Horizontal coordinate of each column, border included, [w + 2p].
+    """
+
+    query: jax.Array
+    key: jax.Array
+    value: jax.Array
+    relation_weights: jax.Array
+    position_weights: jax.Array
+    position_kernel: jax.Array
+    y: jax.Array
+    x: jax.Array
+
+
+@jax.custom_vjp
+def attend_rows(operands: Operands) -> jax.Array:
+    """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates."""
+    return _forward(operands)[0]
+
+
+def _slope(d: jax.Array) -> jax.Array:
+    return jnp.where(d >= 0, 1.0, SLOPE).astype(d.dtype)
+
+
+def _rows(a: jax.Array, start: jax.Array, size: int) -> jax.Array:
+    """`size` rows of a planar map; the first is data, so that one loop body serves all rows."""
+    return lax.dynamic_slice_in_dim(a, start, size, axis=a.ndim - 2)
+
+
+def _mix(parts: list[jax.Array], weights: jax.Array) -> jax.Array:
+    """Sum over the channels c of parts[c] times weights[c], [..., h, w] to [..., g, h, w]."""
+    return functools.reduce(
+        jnp.add,
+        (part[..., None, :, :] * weights[c][:, None, None] for c, part in enumerate(parts)),
+    )
+
+
+def _relation(query: jax.Array, key: jax.Array) -> list[jax.Array]:
+    """Eq. 4, channel by channel: phi(x_i) - psi(x_j), r maps of [b, h, w]."""
+    return [query[:, c] - key[:, c] for c in range(query.shape[1])]
+
+
+def _position(dy: jax.Array, dx: jax.Array, kernel: jax.Array) -> list[jax.Array]:
+    """p_i - p_j, two maps of [h, w]; the bias of the position map cancels."""
+    return [kernel[0, c] * dx[None, :] + kernel[1, c] * dy[:, None] for c in range(2)]
+
+
+def _logits(relation: list[jax.Array], position: list[jax.Array], o: Operands) -> jax.Array:
+    """gamma (Eq. 3), [b, g, h, w]; a bias shared by the footprint cancels in the softmax."""
+    return _mix([leaky_relu(d) for d in relation], o.relation_weights) + _mix(
+        [leaky_relu(d) for d in position], o.position_weights
+    )
+
+
+def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
+    """The result and the logarithm of the softmax's denominator, [b, g, h, w]."""
+    b, _, h, w = o.query.shape
+    n, g = o.value.shape[1:3]
+    footprint = o.y.shape[0] - h + 1
+    centre = footprint // 2
+    y, x = o.y[centre : centre + h], o.x[centre : centre + w]
+    dtype = o.query.dtype
+
+    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+        peak, total, result = carry
+        key, value = _rows(o.key, i, h), _rows(o.value, i, h)
+        dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
+        logits = [
+            _logits(
+                _relation(o.query, key[..., j : j + w]),
+                _position(dy, x - o.x[j : j + w], o.position_kernel),
+                o,
+            )
+            for j in range(footprint)
+        ]
+        new_peak = functools.reduce(jnp.maximum, logits, peak)
+        scale = jnp.exp(peak - new_peak)
+        total, result = total * scale, result * scale[:, None]
+        for j, logit in enumerate(logits):
+            weight = jnp.exp(logit - new_peak)
+            total += weight
+            result += weight[:, None] * value[..., j : j + w]
+        return (new_peak, total, result), None
+
+    # A finite start: -inf - -inf would be NaN.
+    start = (
+        jnp.full((b, g, h, w), -1e30, dtype),
+        jnp.zeros((b, g, h, w), dtype),
+        jnp.zeros((b, n, g, h, w), dtype),
+    )
+    (peak, total, result), _ = lax.scan(row, start, jnp.arange(footprint))
+    return result / total[:, None], peak + jnp.log(total)
+
+
+def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, jax.Array]]:
+    result, log_total = _forward(o)
+    return result, (o, result, log_total)
+
+
+def _backward(
+    saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[Operands]:
+    o, result, log_total = saved
+    own = (gradient * result).sum(1)  # [b, g, h, w], the softmax's own term
+    d_query, d_relation, d_position, d_kernel = _backward_queries(o, log_total, gradient, own)
+    d_key, d_value = _backward_keys(o, log_total, gradient, own)
+    return (
+        Operands(
+            d_query,
+            d_key,
+            d_value,
+            d_relation,
+            d_position,
+            d_kernel,
+            jnp.zeros_like(o.y),
+            jnp.zeros_like(o.x),
+        ),
+    )
+
+
+def _unmix(d_logit: jax.Array, part: jax.Array, weights: jax.Array) -> jax.Array:
+    """Gradient of a LeakyReLU's input from that of the logits it was mixed into."""
+    return (d_logit * weights[:, None, None]).sum(-3) * _slope(part)
+
+
+def _backward_queries(
+    o: Operands, log_total: jax.Array, gradient: jax.Array, own: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Gradients summed over the footprint of each query: query, weights, position kernel."""
+    h, w = o.query.shape[2:]
+    footprint = o.y.shape[0] - h + 1
+    centre = footprint // 2
+    y, x = o.y[centre : centre + h], o.x[centre : centre + w]
+
+    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+        d_query, d_relation, d_position, d_kernel = carry
+        key, value = _rows(o.key, i, h), _rows(o.value, i, h)
+        dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
+        for j in range(footprint):
+            dx = x - o.x[j : j + w]
+            relation = _relation(o.query, key[..., j : j + w])
+            position = _position(dy, dx, o.position_kernel)
+            weight = jnp.exp(_logits(relation, position, o) - log_total)
+            d_logit = weight * ((gradient * value[..., j : j + w]).sum(1) - own)
+            d_query += jnp.stack(
+                [_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)], 1
+            )
+            d_relation += jnp.stack(
+                [(d_logit * leaky_relu(d)[:, None]).sum((0, 2, 3)) for d in relation]
+            )
+            d_shared = d_logit.sum(0)  # [g, h, w]: position is the same for all pictures
+            d_position += jnp.stack(
+                [(d_shared * leaky_relu(u)).sum((1, 2)) for u in position]
+            )
+            d_maps = [_unmix(d_shared, u, o.position_weights[c]) for c, u in enumerate(position)]
+            d_kernel += jnp.stack(
+                [
+                    jnp.stack([d.sum(0) @ dx for d in d_maps]),
+                    jnp.stack([d.sum(1) @ dy for d in d_maps]),
+                ]
+            )
+        return (d_query, d_relation, d_position, d_kernel), None
+
+    start = jax.tree.map(
+        jnp.zeros_like, (o.query, o.relation_weights, o.position_weights, o.position_kernel)
+    )
+    return lax.scan(row, start, jnp.arange(footprint))[0]
+
+
+def _backward_keys(
+    o: Operands, log_total: jax.Array, gradient: jax.Array, own: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Gradients gathered at each key from the queries whose footprint holds it: key, value."""
+    h, w = o.query.shape[2:]
+    rows, columns = o.y.shape[0], o.x.shape[0]
+    border = rows - h  # 2p
+    centre = border // 2
+
+    def pad(a: jax.Array, fill: float = 0.0) -> jax.Array:
+        margin = [(0, 0)] * (a.ndim - 2) + [(border, border)] * 2
+        return jnp.pad(a, margin, constant_values=fill)
+
+    query, gradient, own = pad(o.query), pad(gradient), pad(own)
+    log_total = pad(log_total, 1e30)  # where there is no query, its weights are exp(-1e30) = 0
+    y = jnp.pad(o.y[centre : centre + h], border)
+    x = jnp.pad(o.x[centre : centre + w], border)
+
+    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+        d_key, d_value = carry
+        start = border - i
+        query_i, gradient_i, own_i, log_total_i = (
+            _rows(a, start, rows) for a in (query, gradient, own, log_total)
+        )
+        dy = lax.dynamic_slice_in_dim(y, start, rows) - o.y
+        for j in range(border + 1):
+            at = slice(border - j, border - j + columns)
+            relation = _relation(query_i[..., at], o.key)
+            position = _position(dy, x[at] - o.x, o.position_kernel)
+            weight = jnp.exp(_logits(relation, position, o) - log_total_i[..., at])
+            g = gradient_i[..., at]
+            d_logit = weight * ((g * o.value).sum(1) - own_i[..., at])
+            d_value += weight[:, None] * g
+            d_key -= jnp.stack(
+                [_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)], 1
+            )
+        return (d_key, d_value), None
+
+    start = (jnp.zeros_like(o.key), jnp.zeros_like(o.value))
+    return lax.scan(row, start, jnp.arange(border + 1))[0]
+
+
+attend_rows.defvjp(_forward_saving, _backward)

@@ -1,0 +1,130 @@
+"""JDNet: joint units in a densely connected trunk (section 3.1, Figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
+from jdnet_jax.models.description import Description
+from jdnet_jax.models.layers import Compute, conv1x1, conv3x3, leaky_relu
+from jdnet_jax.models.scale_aggregation import ScaleAggregation
+from jdnet_jax.models.self_calibrated import SelfCalibratedConv
+
+GROUP = 8
+"""Feature maps that the dense trunk concatenates once and then multiplies as one."""
+
+
+class JointUnit(nnx.Module):
+    """Self-attention, scale aggregation and self-calibrated convolution, one after the other.
+
+    Args:
+        description: Which of the three there are, and their sizes.
+        compute: Precision and the like.
+    """
+
+    def __init__(self, description: Description, compute: Compute) -> None:
+        d = description
+        self.attention = SelfAttention(d, compute) if d.attention else None
+        self.aggregation = ScaleAggregation(d.channels, d.scales, compute)
+        self.calibrated = (
+            SelfCalibratedConv(d.channels, d.pooling, compute) if d.calibration else None
+        )
+
+    def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
+        """[b, h, w, c] to the same shape."""
+        if self.attention is not None:
+            x = self.attention(x, coordinates)
+        x = self.aggregation(x) + x
+        return x if self.calibrated is None else self.calibrated(x)
+
+
+class DenseFeatures:
+    """The growing list of feature maps that dense connections join, and its 1x1 convolutions.
+
+    A fused map is the sum, over all maps so far, of each times its rows of the kernel. Maps are
+    kept in closed groups, concatenated once, and an open one whose members are multiplied singly:
+    concatenating everything anew for each unit would copy 560 maps where this copies 33.
+    """
+
+    def __init__(self, first: jax.Array) -> None:
+        self.closed: list[jax.Array] = []
+        self.open = [first]
+
+    def append(self, features: jax.Array) -> None:
+        """Adds a map [b, h, w, c]."""
+        if len(self.open) == GROUP:
+            self.closed.append(jnp.concatenate(self.open, axis=-1))
+            self.open = []
+        self.open.append(features)
+
+    def fuse(self, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+        """LeakyReLU(concat(all maps) @ kernel + bias), [b, h, w, outputs]."""
+        parts: Sequence[jax.Array] = [*self.closed, *self.open]
+        total, row = bias.astype(parts[0].dtype), 0
+        for part in parts:
+            rows = kernel[row : row + part.shape[-1]]
+            total = total + part @ rows.astype(part.dtype)
+            row += part.shape[-1]
+        return leaky_relu(total)
+
+
+class JDNet(nnx.Module):
+    """The rain-free picture B = O - R (Eq. 1), where the network estimates the rain R.
+
+    Args:
+        description: The architecture.
+        compute: Precision and the like; `compute.rngs` must be set.
+    """
+
+    def __init__(self, description: Description, compute: Compute) -> None:
+        d = description
+        self.description, self.remat = description, compute.remat
+        self.dtype = compute.dtype
+        self.head = conv3x3(3, d.channels, compute)
+        self.units = nnx.List([JointUnit(d, compute) for _ in range(d.units)])
+        self.fusions = nnx.List(
+            [conv1x1((i + 2) * d.channels, d.channels, compute) for i in range(d.units)]
+        )
+        self.tail = conv3x3(d.channels, 3, compute)
+
+    def __call__(self, picture: jax.Array, coordinates: Coordinates | None = None) -> jax.Array:
+        """Derains pictures.
+
+        Args:
+            picture: O, float RGB in [0, 1], [b, h, w, 3].
+            coordinates: Where the rows and columns lie in the whole picture; None when `picture`
+                is the whole picture.
+
+        Returns:
+            B, the shape and type of `picture`, not clipped to [0, 1].
+
+        Raises:
+            ValueError: Not RGB, or a side shorter than `description.smallest_side`.
+        """
+        d = self.description
+        if picture.ndim != 4 or picture.shape[-1] != 3:
+            raise ValueError(f"Pictures must be RGB, [b, h, w, 3]; got shape {picture.shape}.")
+        h, w = picture.shape[1:3]
+        if min(h, w) < d.smallest_side:
+            raise ValueError(
+                f"This network needs pictures of at least {d.smallest_side}x{d.smallest_side} "
+                f"pixels, got {h}x{w}; pad the picture or choose a larger one."
+            )
+        if coordinates is None:
+            coordinates = picture_coordinates(h, w, d.footprint) if d.attention else ()
+        x = leaky_relu(self.head(picture.astype(self.dtype)))
+        features = DenseFeatures(x)
+        for unit, fusion in zip(self.units, self.fusions, strict=True):
+            features.append(self._run(unit, x, coordinates))
+            x = features.fuse(fusion.kernel[...], fusion.bias[...])
+        rain = leaky_relu(self.tail(x))
+        return picture - rain.astype(picture.dtype)
+
+    def _run(self, unit: JointUnit, x: jax.Array, coordinates: Coordinates) -> jax.Array:
+        if self.remat:
+            return nnx.remat(JointUnit.__call__)(unit, x, coordinates)
+        return unit(x, coordinates)

@@ -1,0 +1,51 @@
+"""Self-calibrated convolution (section 3.4, Eqs. 10-14, Figure 5)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jdnet_jax.models.layers import (
+    Compute,
+    average_pool,
+    conv1x1,
+    conv3x3,
+    leaky_relu,
+    upsample_nearest,
+)
+
+
+class SelfCalibratedConv(nnx.Module):
+    """Half of the channels convolved plainly, half gated by what their surroundings say.
+
+    The gate comes from the features averaged over r x r pixels, so each pixel is convolved in the
+    light of a far larger neighbourhood.
+
+    Args:
+        channels: Feature maps in and out; half of them in each branch.
+        pooling: Side r of the average pooling (Eq. 10).
+        compute: Precision and the like.
+    """
+
+    def __init__(self, channels: int, pooling: int, compute: Compute) -> None:
+        half = channels // 2
+        self.pooling = pooling
+        self.split_plain = conv1x1(channels, half, compute)
+        self.split_calibrated = conv1x1(channels, half, compute)
+        self.k1 = conv3x3(half, half, compute)
+        self.k2 = conv3x3(half, half, compute)
+        self.k3 = conv3x3(half, half, compute)
+        self.k4 = conv3x3(half, half, compute)
+        self.merge = conv1x1(channels, channels, compute)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[b, h, w, c] to the same shape; h and w at least `pooling`."""
+        plain = leaky_relu(self.k1(leaky_relu(self.split_plain(x))))  # Eq. 14
+        calibrated = self._calibrate(leaky_relu(self.split_calibrated(x)))
+        return leaky_relu(x + self.merge(jnp.concatenate([plain, calibrated], axis=-1)))
+
+    def _calibrate(self, x: jax.Array) -> jax.Array:
+        pooled = self.k2(average_pool(x, self.pooling))  # Eqs. 10 and 11
+        gate = jax.nn.sigmoid(x + upsample_nearest(pooled, *x.shape[1:3]))
+        return leaky_relu(self.k4(self.k3(x) * gate))  # Eqs. 12 and 13
