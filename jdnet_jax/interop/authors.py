@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from jdnet_jax.models import Compute, Description, abstract_model, initial_values
-
-Path = tuple[Any, ...]
 
 _UNIT = "derain_net.units.{}."
 LAYERS = {
@@ -55,11 +52,12 @@ VARIABLES = {
 }
 
 
-def authors_name(path: Path) -> str:
-    """The authors' name of one of our variables, given by its path."""
-    *layer, variable = path
-    numbers = [part for part in layer if isinstance(part, int)]
-    pattern = "/".join("{}" if isinstance(part, int) else part for part in layer)
+def authors_name(name: str) -> str:
+    """The authors' name of one of our variables."""
+    layer, variable = name.rsplit("/", 1)
+    parts = layer.split("/")
+    numbers = [part for part in parts if part.isdigit()]
+    pattern = "/".join("{}" if part.isdigit() else part for part in parts)
     return f"{LAYERS[pattern].format(*numbers)}.{VARIABLES[variable]}"
 
 
@@ -92,7 +90,7 @@ def infer_description(state: Mapping[str, np.ndarray]) -> Description:
 
 def from_authors(
     state: Mapping[str, np.ndarray], *, bgr: bool
-) -> tuple[Description, dict[Path, np.ndarray]]:
+) -> tuple[Description, dict[str, np.ndarray]]:
     """Turns the authors' weights into ours.
 
     Args:
@@ -100,7 +98,7 @@ def from_authors(
         bgr: Whether the weights expect blue first, as all that the authors' program trained do.
 
     Returns:
-        The architecture, and values by path for `jdnet_jax.models.fill`.
+        The architecture, and values by name for `jdnet_jax.models.fill`.
 
     Raises:
         ValueError: Names are left over on either side, or a shape does not fit.
@@ -108,7 +106,7 @@ def from_authors(
     state = {name.removeprefix("module."): np.asarray(value) for name, value in state.items()}
     description = infer_description(state)
     reference = initial_values(abstract_model(description, Compute()), seed=0)
-    names = {path: authors_name(path) for path in reference}
+    names = {ours: authors_name(ours) for ours in reference}
     # PyTorch counts batches for a mode of BatchNorm that is not used here.
     given = {name for name in state if not name.endswith(".num_batches_tracked")}
     missing, left_over = set(names.values()) - given, given - set(names.values())
@@ -118,23 +116,23 @@ def from_authors(
             f"{sorted(missing)}, left over {sorted(left_over)}."
         )
     values = {}
-    for path, name in names.items():
+    for ours, name in names.items():
         value = _to_ours(state[name])
-        if value.shape != reference[path].shape:
+        if value.shape != reference[ours].shape:
             raise ValueError(
-                f"{name} must have shape {reference[path].shape} in [h, w, in, out] order, "
+                f"{name} must have shape {reference[ours].shape} in [h, w, in, out] order, "
                 f"got {value.shape}."
             )
-        values[path] = value
+        values[ours] = value
     return description, _turn_colours(values) if bgr else values
 
 
-def to_authors(values: Mapping[Path, np.ndarray], *, bgr: bool) -> dict[str, np.ndarray]:
+def to_authors(values: Mapping[str, np.ndarray], *, bgr: bool) -> dict[str, np.ndarray]:
     """The inverse of `from_authors`; PyTorch's batch counters are set to zero."""
     values = dict(values)
     if bgr:
         values = _turn_colours(values)
-    state = {authors_name(path): _to_theirs(path, np.asarray(v)) for path, v in values.items()}
+    state = {authors_name(n): _to_theirs(n, np.asarray(v)) for n, v in values.items()}
     for name in list(state):
         if name.endswith(".running_mean"):
             state[name.replace("running_mean", "num_batches_tracked")] = np.zeros((), np.int64)
@@ -148,16 +146,16 @@ def _to_ours(value: np.ndarray) -> np.ndarray:
     return kernel[0, 0] if kernel.shape[:2] == (1, 1) else kernel
 
 
-def _to_theirs(path: Path, value: np.ndarray) -> np.ndarray:
-    if path[-1] != "kernel":
+def _to_theirs(ours: str, value: np.ndarray) -> np.ndarray:
+    if not ours.endswith("/kernel"):
         return value
     kernel = value[None, None] if value.ndim == 2 else value
     return kernel.transpose(3, 2, 0, 1)
 
 
-def _turn_colours(values: dict[Path, np.ndarray]) -> dict[Path, np.ndarray]:
+def _turn_colours(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return values | {
-        ("head", "kernel"): values["head", "kernel"][:, :, ::-1],
-        ("tail", "kernel"): values["tail", "kernel"][..., ::-1],
-        ("tail", "bias"): values["tail", "bias"][::-1],
+        "head/kernel": values["head/kernel"][:, :, ::-1],
+        "tail/kernel": values["tail/kernel"][..., ::-1],
+        "tail/bias": values["tail/bias"][::-1],
     }

@@ -11,7 +11,7 @@ from flax import nnx
 
 from jdnet_jax.models.attention_rows import Operands, attend_rows
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import Compute, batch_norm, conv1x1, leaky_relu
+from jdnet_jax.models.layers import Compute, batch_norm, conv1x1, kernel_and_bias, leaky_relu
 
 
 class Coordinates(NamedTuple):
@@ -28,10 +28,8 @@ class Coordinates(NamedTuple):
 def picture_coordinates(height: int, width: int, footprint: int) -> Coordinates:
     """Coordinates of a whole picture: both ends inclusive, reflected at its borders."""
     reach = footprint // 2
-    y, x = (
-        np.pad(np.linspace(-1.0, 1.0, size), reach, mode="reflect") for size in (height, width)
-    )
-    return Coordinates(y, x)
+    y, x = (np.pad(np.linspace(-1.0, 1.0, size), reach, mode="reflect") for size in (height, width))
+    return Coordinates(jnp.asarray(y), jnp.asarray(x))
 
 
 def reflect(x: jax.Array, reach: int) -> jax.Array:
@@ -75,47 +73,41 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
         normed = leaky_relu(self.norm_in(x))
-        query, key, value = (
-            f(normed).astype(self.dtype) for f in (self.phi, self.psi, self.beta)
-        )
+        query, key, value = (f(normed).astype(self.dtype) for f in (self.phi, self.psi, self.beta))
         reach = self.footprint // 2
         attend = self._attend_rows if self.form == "rows" else self._attend_patches
         coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
         y = attend(query, reflect(key, reach), reflect(value, reach), coordinates).astype(x.dtype)
         return x + self.expand(leaky_relu(self.norm_out(y)))
 
-    def _weights(self) -> tuple[jax.Array, jax.Array]:
-        kernels = (self.gamma_1.kernel[...], self.gamma_2.kernel[...])
-        return kernels[0].astype(self.dtype), kernels[1].astype(self.dtype)
-
     def _attend_patches(
         self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates
     ) -> jax.Array:
         """Eqs. 2-4 as they stand; 49 of everything in memory."""
         reach, k = self.footprint // 2, self.footprint
-        kernel = self.position.kernel[...].astype(self.dtype)
-        bias = self.position.bias[...].astype(self.dtype)
+        kernel, bias = kernel_and_bias(self.position, self.dtype)
         ys, xs = jnp.meshgrid(*coordinates, indexing="ij")
         position = (jnp.stack([xs, ys], axis=-1) @ kernel + bias)[None]  # [1, h+2p, w+2p, 2]
         inner = position[:, reach:-reach, reach:-reach] if reach else position
         relation = query[:, :, :, None] - extract_patches(key, k)  # [b, h, w, k*k, r]
         placement = inner[:, :, :, None] - extract_patches(position, k)
         placement = jnp.broadcast_to(placement, (*relation.shape[:-1], 2))
-        first, second = self._weights()
+        first = self.gamma_1.kernel[...].astype(self.dtype)
+        second, shift = kernel_and_bias(self.gamma_2, self.dtype)
         delta = leaky_relu(jnp.concatenate([relation, placement], axis=-1))
-        logits = delta @ first @ second + self.gamma_2.bias[...].astype(self.dtype)
+        logits = delta @ first @ second + shift
         alpha = jax.nn.softmax(logits, axis=3)  # [b, h, w, k*k, g]
         patches = extract_patches(value, k)  # [b, h, w, k*k, c/4]
         # Value channel c takes weight map c modulo g.
         patches = patches.reshape(*patches.shape[:-1], -1, self.maps)
-        return (alpha[..., None, :] * patches).sum(3).reshape(query.shape[:-1] + (-1,))
+        return (alpha[..., None, :] * patches).sum(3).reshape((*query.shape[:-1], -1))
 
     def _attend_rows(
         self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates
     ) -> jax.Array:
         b, h, w, relation = query.shape
-        first, second = self._weights()
-        weights = first @ second  # two linear maps in a row are one
+        # Two linear maps in a row are one.
+        weights = (self.gamma_1.kernel[...] @ self.gamma_2.kernel[...]).astype(self.dtype)
         value = jnp.moveaxis(value, -1, 1)
         result = attend_rows(
             Operands(

@@ -45,6 +45,9 @@ class Operands(NamedTuple):
     x: jax.Array
 
 
+Carry = tuple[jax.Array, jax.Array, jax.Array]
+
+
 @jax.custom_vjp
 def attend_rows(operands: Operands) -> jax.Array:
     """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates."""
@@ -79,7 +82,7 @@ def _position(dy: jax.Array, dx: jax.Array, kernel: jax.Array) -> list[jax.Array
 
 
 def _logits(relation: list[jax.Array], position: list[jax.Array], o: Operands) -> jax.Array:
-    """gamma (Eq. 3), [b, g, h, w]; a bias shared by the footprint cancels in the softmax."""
+    """The map gamma (Eq. 3), [b, g, h, w]; a bias common to the footprint cancels."""
     return _mix([leaky_relu(d) for d in relation], o.relation_weights) + _mix(
         [leaky_relu(d) for d in position], o.position_weights
     )
@@ -94,7 +97,7 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
     y, x = o.y[centre : centre + h], o.x[centre : centre + w]
     dtype = o.query.dtype
 
-    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+    def row(carry: Carry, i: jax.Array) -> tuple[Carry, None]:
         peak, total, result = carry
         key, value = _rows(o.key, i, h), _rows(o.value, i, h)
         dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
@@ -130,9 +133,7 @@ def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, 
     return result, (o, result, log_total)
 
 
-def _backward(
-    saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[Operands]:
+def _backward(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array) -> tuple[Operands]:
     o, result, log_total = saved
     own = (gradient * result).sum(1)  # [b, g, h, w], the softmax's own term
     d_query, d_relation, d_position, d_kernel = _backward_queries(o, log_total, gradient, own)
@@ -182,9 +183,7 @@ def _backward_queries(
                 [(d_logit * leaky_relu(d)[:, None]).sum((0, 2, 3)) for d in relation]
             )
             d_shared = d_logit.sum(0)  # [g, h, w]: position is the same for all pictures
-            d_position += jnp.stack(
-                [(d_shared * leaky_relu(u)).sum((1, 2)) for u in position]
-            )
+            d_position += jnp.stack([(d_shared * leaky_relu(u)).sum((1, 2)) for u in position])
             d_maps = [_unmix(d_shared, u, o.position_weights[c]) for c, u in enumerate(position)]
             d_kernel += jnp.stack(
                 [
@@ -218,7 +217,9 @@ def _backward_keys(
     y = jnp.pad(o.y[centre : centre + h], border)
     x = jnp.pad(o.x[centre : centre + w], border)
 
-    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
+    def row(
+        carry: tuple[jax.Array, jax.Array], i: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
         d_key, d_value = carry
         start = border - i
         query_i, gradient_i, own_i, log_total_i = (

@@ -17,6 +17,7 @@ from flax import nnx
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.jdnet import JDNet
 from jdnet_jax.models.layers import Compute
+from jdnet_jax.models.variables import Variables, fill, split_variables
 
 
 class _Keys:
@@ -33,60 +34,40 @@ class _Keys:
 
 def abstract_model(description: Description, compute: Compute) -> JDNet:
     """A JDNet whose variables have shapes and types but no values."""
+
     def build() -> JDNet:
         return JDNet(description, dataclasses.replace(compute, rngs=_Keys()))
 
     return nnx.eval_shape(build)
 
 
-def initial_values(model: JDNet, seed: int) -> dict[tuple[Any, ...], np.ndarray]:
-    """First values of all variables by path, drawn as PyTorch does by default.
+def initial_values(model: JDNet, seed: int) -> Variables:
+    """First values of all variables by name, drawn as PyTorch does by default.
 
     Kernels and biases are uniform in +-1/sqrt(fan in), as in the authors' program; batch
-    normalisation starts as the identity with zero mean and unit variance.
+    normalisation starts as the identity, with zero mean and unit variance.
 
     Args:
-        model: A (possibly abstract) network, for paths, shapes and types.
+        model: A network, possibly abstract, for names, shapes and types.
         seed: Seeds NumPy's default generator; the same seed gives the same weights on any machine.
     """
     rng = np.random.default_rng(seed)
-    flat = list(nnx.to_flat_state(nnx.state(model)))
-    shapes = {path: variable.shape for path, variable in flat}
+    _, params, statistics = split_variables(model)
+    variables = params | statistics
 
-    def value(path: tuple[Any, ...], variable: Any) -> np.ndarray:
-        name, shape = path[-1], variable.shape
-        if name in ("scale", "var"):
+    def value(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        layer, kind = name.rsplit("/", 1)
+        if kind in ("scale", "var"):
             return np.ones(shape)
-        kernel = shape if name == "kernel" else shapes.get((*path[:-1], "kernel"))
-        if name == "mean" or kernel is None:
+        kernel = (
+            shape if kind == "kernel" else getattr(variables.get(f"{layer}/kernel"), "shape", None)
+        )
+        if kind == "mean" or kernel is None:
             return np.zeros(shape)
         bound = 1 / np.sqrt(np.prod(kernel[:-1]))
         return rng.uniform(-bound, bound, shape)
 
-    return {path: value(path, variable).astype(variable.dtype) for path, variable in flat}
-
-
-def fill(model: JDNet, values: dict[tuple[Any, ...], np.ndarray]) -> JDNet:
-    """A JDNet like `model` with the given values.
-
-    Raises:
-        ValueError: The paths or shapes of `values` are not those of `model`.
-    """
-    graph, state = nnx.split(model)
-    flat = list(nnx.to_flat_state(state))
-    wanted, given = {path: v.shape for path, v in flat}, {p: v.shape for p, v in values.items()}
-    if wanted != given:
-        differing = sorted(
-            "/".join(map(str, p))
-            for p in wanted.keys() | given.keys()
-            if wanted.get(p) != given.get(p)
-        )
-        raise ValueError(
-            f"Weights do not fit the network: {len(differing)} variables are missing, unknown or "
-            f"of another shape, first {differing[:5]}. Was the right description used?"
-        )
-    filled = [(path, v.replace(jnp.asarray(values[path], v.dtype))) for path, v in flat]
-    return nnx.merge(graph, nnx.from_flat_state(filled))
+    return {name: value(name, v.shape).astype(v.dtype) for name, v in variables.items()}
 
 
 def create_model(
@@ -111,8 +92,6 @@ def create_model(
     Returns:
         The network: float pictures [b, h, w, 3] in, the same shape out.
     """
-    compute = Compute(
-        dtype=dtype, param_dtype=param_dtype, attention=attention_form, remat=remat
-    )
+    compute = Compute(dtype=dtype, param_dtype=param_dtype, attention=attention_form, remat=remat)
     model = abstract_model(Description(**description), compute)
     return fill(model, initial_values(model, seed))

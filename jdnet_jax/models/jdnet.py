@@ -10,7 +10,7 @@ from flax import nnx
 
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import Compute, conv1x1, conv3x3, leaky_relu
+from jdnet_jax.models.layers import Compute, conv1x1, conv3x3, kernel_and_bias, leaky_relu
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 
@@ -34,9 +34,9 @@ class JointUnit(nnx.Module):
             SelfCalibratedConv(d.channels, d.pooling, compute) if d.calibration else None
         )
 
-    def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
-        """[b, h, w, c] to the same shape."""
-        if self.attention is not None:
+    def __call__(self, x: jax.Array, coordinates: Coordinates | None) -> jax.Array:
+        """[b, h, w, c] to the same shape; the coordinates are for the attention only."""
+        if self.attention is not None and coordinates is not None:
             x = self.attention(x, coordinates)
         x = self.aggregation(x) + x
         return x if self.calibrated is None else self.calibrated(x)
@@ -64,10 +64,9 @@ class DenseFeatures:
     def fuse(self, kernel: jax.Array, bias: jax.Array) -> jax.Array:
         """LeakyReLU(concat(all maps) @ kernel + bias), [b, h, w, outputs]."""
         parts: Sequence[jax.Array] = [*self.closed, *self.open]
-        total, row = bias.astype(parts[0].dtype), 0
+        total, row = bias, 0
         for part in parts:
-            rows = kernel[row : row + part.shape[-1]]
-            total = total + part @ rows.astype(part.dtype)
+            total = total + part @ kernel[row : row + part.shape[-1]]
             row += part.shape[-1]
         return leaky_relu(total)
 
@@ -114,17 +113,17 @@ class JDNet(nnx.Module):
                 f"This network needs pictures of at least {d.smallest_side}x{d.smallest_side} "
                 f"pixels, got {h}x{w}; pad the picture or choose a larger one."
             )
-        if coordinates is None:
-            coordinates = picture_coordinates(h, w, d.footprint) if d.attention else ()
+        if coordinates is None and d.attention:
+            coordinates = picture_coordinates(h, w, d.footprint)
         x = leaky_relu(self.head(picture.astype(self.dtype)))
         features = DenseFeatures(x)
         for unit, fusion in zip(self.units, self.fusions, strict=True):
             features.append(self._run(unit, x, coordinates))
-            x = features.fuse(fusion.kernel[...], fusion.bias[...])
+            x = features.fuse(*kernel_and_bias(fusion, self.dtype))
         rain = leaky_relu(self.tail(x))
         return picture - rain.astype(picture.dtype)
 
-    def _run(self, unit: JointUnit, x: jax.Array, coordinates: Coordinates) -> jax.Array:
+    def _run(self, unit: JointUnit, x: jax.Array, coordinates: Coordinates | None) -> jax.Array:
         if self.remat:
             return nnx.remat(JointUnit.__call__)(unit, x, coordinates)
         return unit(x, coordinates)

@@ -77,13 +77,19 @@ def conv1x1(inputs: int, outputs: int, compute: Compute, *, use_bias: bool = Tru
     )
 
 
+def kernel_and_bias(layer: nnx.Linear, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """The kernel [inputs, outputs] and the bias [outputs] of a 1x1 convolution that has one."""
+    assert layer.bias is not None
+    return layer.kernel[...].astype(dtype), layer.bias[...].astype(dtype)
+
+
 def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
     """Batch normalisation with PyTorch's constants, built in inference mode.
 
     Flax keeps the biased variance of a batch as running statistic where PyTorch keeps the unbiased
     one: they differ by a factor n / (n - 1), n = b h w, 1 + 2e-5 for 12 crops of 64x64.
     """
-    return nnx.BatchNorm(
+    norm = nnx.BatchNorm(
         channels,
         use_running_average=True,
         momentum=0.9,
@@ -94,6 +100,10 @@ def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
         axis_name=compute.axis_name,
         rngs=compute.rngs,
     )
+    # Flax keeps them in float32 whatever the type of the parameters.
+    norm.mean = nnx.BatchStat(jnp.zeros(channels, compute.param_dtype))
+    norm.var = nnx.BatchStat(jnp.ones(channels, compute.param_dtype))
+    return norm
 
 
 def average_pool(x: jax.Array, window: int) -> jax.Array:

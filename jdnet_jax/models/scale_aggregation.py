@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -13,6 +14,7 @@ from jdnet_jax.models.layers import (
     Compute,
     conv1x1,
     conv3x3,
+    kernel_and_bias,
     leaky_relu,
     nearest_indices,
     upsample_nearest,
@@ -53,12 +55,9 @@ def fuse_scales(scales: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array)
     Returns:
         [b, h_0, w_0, outputs].
     """
-    parts = [
-        scale @ part
-        for scale, part in zip(scales, _rows(kernel, len(scales)), strict=True)
-    ]
+    parts = [scale @ part for scale, part in zip(scales, _rows(kernel, len(scales)), strict=True)]
     sizes = [part.shape[1:3] for part in parts]
-    if _steps_agree([h for h, _ in sizes]) and _steps_agree([w for _, w in sizes]):
+    if _steps_agree(tuple(h for h, _ in sizes)) and _steps_agree(tuple(w for _, w in sizes)):
         total = parts[-1]
         for part, (h, w) in zip(parts[-2::-1], sizes[-2::-1], strict=True):
             total = part + upsample_nearest(total, h, w)
@@ -73,17 +72,14 @@ def _rows(kernel: jax.Array, parts: int) -> list[jax.Array]:
 
 
 @functools.cache
-def _sizes_agree(sizes: tuple[int, ...]) -> bool:
+def _steps_agree(sizes: tuple[int, ...]) -> bool:
+    """Whether upsampling from size to size takes the same pixels as doing it at once."""
     climbed = np.arange(sizes[0])
-    for fine, coarse in zip(sizes[:-1], sizes[1:], strict=True):
+    for fine, coarse in itertools.pairwise(sizes):
         climbed = nearest_indices(coarse, fine)[climbed]
         if not np.array_equal(climbed, nearest_indices(coarse, sizes[0])):
             return False
     return True
-
-
-def _steps_agree(sizes: Sequence[int]) -> bool:
-    return _sizes_agree(tuple(sizes))
 
 
 class ScaleBranch(nnx.Module):
@@ -115,6 +111,5 @@ class ScaleAggregation(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[b, h, w, c] to the same shape."""
-        kernel, bias = self.fusion.kernel[...], self.fusion.bias[...]
         scales = scale_pyramid(x, self.branches)
-        return leaky_relu(fuse_scales(scales, kernel.astype(x.dtype), bias.astype(x.dtype)))
+        return leaky_relu(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype)))
