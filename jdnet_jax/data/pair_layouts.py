@@ -1,0 +1,269 @@
+"""Which file is the clean picture of which rainy one: the folder layouts that exist.
+
+two_folders
+    A folder of rainy pictures beside one of clean ones. Rainy: ``rainy``, ``rain``, ``input``,
+    ``rainy_image``, ``rainy_images`` or ``lq``; clean: ``clean``, ``norain``, ``target``,
+    ``groundtruth``, ``ground_truth`` or ``gt``; upper or lower case. The rainy pictures may lie one
+    level deeper in a folder ``X2`` (Rain100H and Rain100L with 200 test pairs), and the clean ones
+    beside the rainy folder as ``norain-N`` (the original Rain100H and Rain100L).
+one_folder
+    ``rain-N`` and ``norain-N`` together (the original training sets), where the rain layers
+    ``rainstreak-N`` and rain masks ``rainregion-N`` beside them are left out.
+one_file
+    One picture of width 2w per pair: clean left, rainy right (JDNet's authors).
+
+Names match after a leading ``rain-`` or ``norain-`` and the extension are taken off:
+
+1. If each rainy name is the name of a clean picture, that is its partner.
+2. Otherwise several rainy pictures may share a clean one, and a rainy name may end in ``_`` or
+   ``x`` and a number more than the clean one's: ``5_1`` .. ``5_14`` belong to ``5`` (Rain1400),
+   ``norain-5x2`` and ``rain-5x2`` to ``norain-5``. A name that fits two clean pictures is refused.
+
+A picture without a partner is refused on either side. Hidden files, ``Thumbs.db`` and
+``desktop.ini`` are no part of a set; any other file is.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from jdnet_jax.data.pair_checks import sampled_indices, shows_one_scene
+from jdnet_jax.data.pairs import PairError
+from jdnet_jax.data.picture_files import PictureHeader, read_header, read_rgb
+
+Layout = Literal["two_folders", "one_folder", "one_file"]
+
+RAINY_FOLDERS = frozenset({"rainy", "rain", "input", "rainy_image", "rainy_images", "lq"})
+CLEAN_FOLDERS = frozenset({"clean", "norain", "target", "groundtruth", "ground_truth", "gt"})
+
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+_PREFIX = re.compile(r"(no)?rain-")
+_RAIN_LAYER = re.compile(r"rain(streak|region)-")
+_VERSION = re.compile(r"(?:_|x)\d+$")
+_SCALE_FOLDER = re.compile(r"x\d+", re.IGNORECASE)
+
+
+class PairFiles(NamedTuple):
+    """The files of one pair.
+
+    Fields:
+        name: the rainy file's name without its extension.
+        rainy: the rainy picture, or both halves where ``clean`` is None.
+        clean: the clean picture.
+        plain: two upright RGB files in PNG or JPEG, which every decoder reads alike.
+    """
+
+    name: str
+    rainy: Path
+    clean: Path | None
+    plain: bool
+
+
+def find_pairs(
+    path: Path, *, layout: Literal["auto"] | Layout = "auto"
+) -> tuple[Layout, list[PairFiles]]:
+    """Lists the pairs of a folder, in natural order of their names (2 before 10).
+
+    Reads the header of every file and no pixels. The exception is ``auto`` on a folder of pictures
+    with none of the known names: it holds one-file pairs only if the halves of its pictures show
+    one scene.
+
+    Args:
+        path: the folder.
+        layout: one of the layouts above, or ``auto`` to recognise it.
+
+    Returns:
+        The layout, and the pairs.
+
+    Raises:
+        PairError: no layout fits, the folder is empty, a file is no picture, a partner is missing,
+            ambiguous or of another size.
+    """
+    if not path.is_dir():
+        raise PairError(f"{path}: a set of pairs is a folder, and there is none; check the path")
+    folders, files = _visible(path)
+    if layout == "auto":
+        layout = _recognise(path, folders, files)
+    clean: list[Path] = []
+    if layout == "one_file":
+        rainy = files
+    elif layout == "one_folder":
+        rainy, clean = _split_by_prefix(path, files)
+    else:
+        rainy, clean = _two_folders(path, folders, files)
+    if not rainy and not clean:
+        raise PairError(f"{path}: a set of pairs has at least one, this folder is empty ({layout})")
+    # Before the names, so that a stray text file is called what it is.
+    headers = {file: read_header(file) for file in (*rainy, *clean)}
+    if layout == "one_file":
+        partners: dict[Path, Path | None] = dict.fromkeys(_by_key(rainy, path, "one-file").values())
+    else:
+        partners = _match(rainy, clean, path)
+    pairs = [_checked_pair(file, partner, headers) for file, partner in partners.items()]
+    return layout, sorted(pairs, key=lambda pair: _natural(pair.name))
+
+
+def _recognise(path: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout:
+    names = {folder.name.lower() for folder in folders}
+    prefixed = any(_PREFIX.match(file.name) for file in files)
+    sides = bool(names & RAINY_FOLDERS) + bool(names & CLEAN_FOLDERS)
+    if sides + prefixed >= 2:
+        return "two_folders"
+    if prefixed:
+        return "one_folder"
+    if files and _halves_show_one_scene(files):
+        return "one_file"
+    found = [folder.name + "/" for folder in folders] + [file.name for file in files]
+    if not found:
+        raise PairError(f"{path}: a set of pairs has at least one, this folder is empty")
+    raise PairError(
+        f"{path}: no layout of rainy and clean pictures is recognised. Looked for: a rainy folder"
+        f" ({', '.join(sorted(RAINY_FOLDERS))}) beside a clean one"
+        f" ({', '.join(sorted(CLEAN_FOLDERS))}) or beside norain-N pictures; rain-N and norain-N"
+        f" pictures in one folder; pictures of double width, clean left and rainy right. Found"
+        f" {_few(found)}. Rename the folders, or give the sub-folder (train, test) that holds them"
+    )
+
+
+def _two_folders(
+    path: Path, folders: Sequence[Path], files: Sequence[Path]
+) -> tuple[list[Path], list[Path]]:
+    sides = []
+    for role, names, prefix in (
+        ("rainy", RAINY_FOLDERS, "rain-"),
+        ("clean", CLEAN_FOLDERS, "norain-"),
+    ):
+        found = [folder for folder in folders if folder.name.lower() in names]
+        beside = [file for file in files if file.name.startswith(prefix)]
+        places = [folder.name + "/" for folder in found] + [f"{prefix}N pictures"] * bool(beside)
+        if len(places) != 1:
+            raise PairError(
+                f"{path}: all {role} pictures are in one place (a folder"
+                f" {', '.join(sorted(names))}, or {prefix}N), found {_few(places)}; leave one"
+            )
+        sides.append(_pictures(found[0]) if found else beside)
+    return sides[0], sides[1]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    folders, files = _visible(folder)
+    if not files and len(folders) == 1 and _SCALE_FOLDER.fullmatch(folders[0].name):
+        return _pictures(folders[0])
+    if folders:
+        raise PairError(
+            f"{folder}: the pictures of a set lie in one flat folder, this one has sub-folders"
+            f" {_few([f.name + '/' for f in folders])}; give one set at a time"
+        )
+    return files
+
+
+def _split_by_prefix(path: Path, files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    files = [file for file in files if not _RAIN_LAYER.match(file.name)]
+    other = [file.name for file in files if not _PREFIX.match(file.name)]
+    if other:
+        raise PairError(
+            f"{path}: beside rain-N and norain-N pictures every file has such a name, these have"
+            f" not: {_few(other)}; move them elsewhere"
+        )
+    clean = [file for file in files if file.name.startswith("norain-")]
+    return [file for file in files if file not in set(clean)], clean
+
+
+def _match(rainy: Sequence[Path], clean: Sequence[Path], path: Path) -> dict[Path, Path | None]:
+    rainy_by_key, clean_by_key = _by_key(rainy, path, "rainy"), _by_key(clean, path, "clean")
+    equal_names = rainy_by_key.keys() <= clean_by_key.keys()
+    partner_of: dict[Path, Path | None] = {}
+    lonely = []
+    for key, file in rainy_by_key.items():
+        candidates = {key} if equal_names else {key, _VERSION.sub("", key)}
+        partners = [clean_by_key[k] for k in sorted(candidates) if k in clean_by_key]
+        if len(partners) > 1:
+            raise PairError(
+                f"{file}: a rainy picture has one clean partner, but by its name it fits"
+                f" {' and '.join(p.name for p in partners)}; rename one of them"
+            )
+        if partners:
+            partner_of[file] = partners[0]
+        else:
+            lonely.append(file)
+    used = set(partner_of.values())
+    unused = [file for file in clean if file not in used]
+    complaints = [
+        f"{len(files)} {role} without a {other} partner: {_few([f.name for f in files])}"
+        for role, other, files in (("rainy", "clean", lonely), ("clean", "rainy", unused))
+        if files
+    ]
+    if complaints:
+        raise PairError(
+            f"{path}: every rainy picture has a clean one and the reverse, found"
+            f" {'; '.join(complaints)}. Partners have one name after rain- or norain-, or the rainy"
+            f" one has _1 or x2 and the like after it; add, rename or move the files named"
+        )
+    return partner_of
+
+
+def _checked_pair(
+    rainy: Path, clean: Path | None, headers: Mapping[Path, PictureHeader]
+) -> PairFiles:
+    height, width, plain = headers[rainy]
+    if clean is None:
+        if width % 2:
+            raise PairError(
+                f"{rainy}: a one-file pair is 2w pixels wide, clean left and rainy right, this"
+                f" one is {width}; move it elsewhere or make it again"
+            )
+        return PairFiles(rainy.stem, rainy, None, plain=False)
+    clean_height, clean_width, clean_plain = headers[clean]
+    if (height, width) != (clean_height, clean_width):
+        raise PairError(
+            f"{rainy} is {width}x{height} and its clean partner {clean} {clean_width}x"
+            f"{clean_height}; partners have one size: crop or replace one"
+        )
+    return PairFiles(rainy.stem, rainy, clean, plain and clean_plain)
+
+
+def _by_key(files: Sequence[Path], path: Path, role: str) -> dict[str, Path]:
+    by_key: dict[str, Path] = {}
+    for file in files:
+        key = _PREFIX.sub("", file.stem, count=1) if _PREFIX.match(file.stem) else file.stem
+        if key in by_key:
+            raise PairError(
+                f"{path}: a {role} picture is known by its name without prefix and extension, but"
+                f" {by_key[key].name} and {file.name} have the same; rename or move one"
+            )
+        by_key[key] = file
+    return by_key
+
+
+def _halves_show_one_scene(files: Sequence[Path]) -> bool:
+    votes = [_shows_a_pair(files[index]) for index in sampled_indices(len(files))]
+    return 2 * sum(votes) > len(votes)
+
+
+def _shows_a_pair(file: Path) -> bool:
+    try:
+        picture = read_rgb(file)
+    except PairError:  # one stray file does not hide a layout; it is reported once that is known
+        return False
+    half = picture.shape[1] // 2
+    return picture.shape[1] % 2 == 0 and shows_one_scene(picture[:, :half], picture[:, half:])
+
+
+def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    entries = sorted(
+        (e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: _natural(e.name)
+    )
+    files = [e for e in entries if not e.is_dir() and e.name.lower() not in _SYSTEM_FILES]
+    return [e for e in entries if e.is_dir()], files
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts], name
+
+
+def _few(items: Iterable[str]) -> str:
+    items = list(items)
+    shown = ", ".join(items[:4]) or "nothing"
+    return shown + (f" and {len(items) - 4} more" if len(items) > 4 else "")

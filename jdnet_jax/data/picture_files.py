@@ -1,0 +1,124 @@
+"""Picture files as 8-bit RGB arrays: what is accepted, and what is refused with a reason.
+
+A pair is trained and scored on in 8 bits and three channels. Grey, palette and bilevel pictures
+have one reading as such and are turned to RGB. Sixteen bits and transparency have several (scale
+or cut, drop or blend), and a silent choice would change the scores: they are refused.
+"""
+
+import io
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps
+
+from jdnet_jax.data.pairs import PairError
+
+_CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
+_VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
+# What Pillow raises on data that is damaged in its header or in its body.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+
+
+class PictureHeader(NamedTuple):
+    """What the header of a picture file says, once it is turned upright.
+
+    Fields:
+        height: pixels.
+        width: pixels.
+        plain: an upright RGB file in PNG or JPEG, which every decoder reads alike.
+    """
+
+    height: int
+    width: int
+    plain: bool
+
+
+def read_header(file: Path) -> PictureHeader:
+    """Reads the header of a picture, not its pixels.
+
+    Args:
+        file: any format that Pillow opens.
+
+    Returns:
+        Size after EXIF orientation.
+
+    Raises:
+        PairError: the file is no picture, or one that has no single 8-bit RGB reading.
+    """
+    try:
+        with Image.open(file) as image:
+            return _accepted_header(image, str(file))
+    except PairError:
+        raise
+    except _DAMAGE as error:
+        raise _not_a_picture(str(file), error) from error
+
+
+def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.uint8]:
+    """Reads a picture in 8-bit RGB, turned upright by its EXIF orientation.
+
+    Args:
+        file: a path, or the bytes of a file.
+        name: how errors call it; the path by default.
+
+    Returns:
+        uint8 ``[h, w, 3]``, writable.
+
+    Raises:
+        PairError: as :func:`read_header`, or the pixels are damaged.
+    """
+    name = name or (str(file) if isinstance(file, Path) else f"<{len(file)} bytes>")
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+            if _accepted_header(image, name).plain:  # the steps below copy the picture twice more
+                return np.array(image)
+            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except PairError:
+        raise
+    except _DAMAGE as error:
+        raise _not_a_picture(name, error) from error
+
+
+def png_bytes(picture: npt.NDArray[np.uint8]) -> bytes:
+    """Encodes uint8 RGB ``[h, w, 3]`` as PNG, which keeps every pixel."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
+    # Pillow opens 16-bit RGB files in mode "RGB" and drops the low byte; only the raw mode of its
+    # decoder tells.
+    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
+    if image.mode.startswith(("I", "F")) or any(";16" in raw for raw in raw_modes):
+        raise PairError(
+            f"{name}: pairs are 8-bit pictures, this one has more than 8 bits a channel"
+            f" (mode {image.mode}); convert it to 8 bits with the scaling you want"
+        )
+    if image.has_transparency_data:
+        raise PairError(
+            f"{name}: pairs are opaque pictures, this one has transparency (mode {image.mode});"
+            f" flatten it onto the background you want, or drop its alpha channel"
+        )
+    if image.mode not in _CONVERTIBLE_MODES:
+        raise PairError(
+            f"{name}: pairs are RGB, grey or palette pictures, this one is in mode {image.mode};"
+            f" convert it to RGB"
+        )
+    # The method of the base class: PNG's own decodes the pixels, to look behind them.
+    orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    width, height = image.size
+    if orientation in (5, 6, 7, 8):  # on its side
+        width, height = height, width
+    plain = image.format in _VERBATIM_FORMATS and image.mode == "RGB" and orientation == 1
+    return PictureHeader(height, width, plain)
+
+
+def _not_a_picture(name: str, error: Exception) -> PairError:
+    return PairError(
+        f"{name}: every file of a set of pairs is a readable picture, this one is not ({error});"
+        f" move it elsewhere, or download it again if it was cut short"
+    )
