@@ -24,7 +24,8 @@ def split_variables(model: JDNet) -> tuple[nnx.GraphDef, Variables, Variables]:
 
     The structure remembers the mode: split a network in training mode to train with it.
     """
-    graph, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
+    graph, *states = nnx.split(model, nnx.Param, nnx.BatchStat)
+    params, statistics = states
     return graph, _flatten(params), _flatten(statistics)
 
 

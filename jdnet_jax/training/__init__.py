@@ -1,0 +1,5 @@
+"""Training: optimiser, step, checkpoints, validation and the loop that joins them."""
+
+from jdnet_jax.training.loop import train
+
+__all__ = ["train"]

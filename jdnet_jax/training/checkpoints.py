@@ -1,0 +1,147 @@
+"""Checkpoints of a training: the newest to go on from, the best to keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from jdnet_jax.training.state import TrainState, best_parameters
+
+BEST_METRIC = "psnr"
+"""The validation score by which the best checkpoint is known."""
+
+
+class Checkpoints:
+    """The checkpoints in a run directory, written in the background.
+
+    Each holds the parameters to use (`model`: averaged ones where the training keeps them), the
+    batch statistics, everything else the training goes on from (`training`), the position in the
+    data, the validation scores and the resolved config. All arrays are saved as NumPy arrays, which
+    restore on any number of devices.
+
+    Args:
+        directory: Where they are, created if need be; `<directory>/<step>/`.
+        keep_latest: How many of the newest to keep, besides the best one.
+    """
+
+    def __init__(self, directory: Path, *, keep_latest: int = 2) -> None:
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(
+                [
+                    checkpoint_managers.LatestN(keep_latest),
+                    checkpoint_managers.BestN(get_metric_fn=lambda m: m[BEST_METRIC], n=1),
+                ]
+            ),
+            best_fn=lambda m: m[BEST_METRIC],
+            cleanup_tmp_directories=True,
+        )
+        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+
+    def save(
+        self,
+        state: TrainState,
+        *,
+        data: dict[str, Any],
+        config: dict[str, Any],
+        scores: dict[str, float],
+    ) -> None:
+        """Saves after a step; returns before the files are written.
+
+        Args:
+            state: The training's state, on devices or not.
+            data: State of the iterator over batches, before the next batch is taken.
+            config: The resolved config.
+            scores: Validation scores; `psnr` among them.
+        """
+        host = jax.device_get(state)
+        self._manager.save(
+            int(host["step"]),
+            args=ocp.args.Composite(
+                model=ocp.args.StandardSave(best_parameters(host)),
+                statistics=ocp.args.StandardSave(host["statistics"]),
+                training=ocp.args.StandardSave(_training_part(host)),
+                data=ocp.args.JsonSave(data),
+                config=ocp.args.JsonSave(config),
+            ),
+            metrics=scores,
+        )
+
+    def latest_step(self) -> int | None:
+        """Step of the newest checkpoint, None where there is none."""
+        return self._manager.latest_step()
+
+    def best_step(self) -> int | None:
+        """Step of the checkpoint with the highest validation PSNR, None where there is none."""
+        return self._manager.best_step()
+
+    def restore(
+        self, step: int, like: TrainState
+    ) -> tuple[TrainState, dict[str, Any], dict[str, Any]]:
+        """The state, the data iterator's state and the config saved at a step.
+
+        Args:
+            step: One of the steps there are.
+            like: A state of the same training in host memory, for names, shapes and types.
+        """
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                model=ocp.args.StandardRestore(best_parameters(like)),
+                statistics=ocp.args.StandardRestore(like["statistics"]),
+                training=ocp.args.StandardRestore(_training_part(like)),
+                data=ocp.args.JsonRestore(),
+                config=ocp.args.JsonRestore(),
+            ),
+        )
+        rest = restored["training"]
+        if "ema" in like:
+            state = TrainState(
+                step=rest["step"],
+                params=rest["params"],
+                ema=restored["model"],
+                statistics=restored["statistics"],
+                opt_state=rest["opt_state"],
+            )
+        else:
+            state = TrainState(
+                step=rest["step"],
+                params=restored["model"],
+                statistics=restored["statistics"],
+                opt_state=rest["opt_state"],
+            )
+        return state, restored["data"], restored["config"]
+
+    def restore_model(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All variables of the network (to use, not to go on from) by name, and the config."""
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                model=ocp.args.StandardRestore(),
+                statistics=ocp.args.StandardRestore(),
+                config=ocp.args.JsonRestore(),
+            ),
+        )
+        return restored["model"] | restored["statistics"], restored["config"]
+
+    def scores(self, step: int) -> dict[str, float]:
+        """The validation scores saved at a step."""
+        return dict(self._manager.metrics(step))
+
+    def wait(self) -> None:
+        """Waits until everything is written."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then lets go of the directory."""
+        self._manager.close()
+
+
+def _training_part(state: TrainState) -> dict[str, Any]:
+    """What going on needs and using the network does not."""
+    part = {"step": state["step"], "opt_state": state["opt_state"]}
+    # Without averaging, the parameters are those of the `model` item already.
+    return part | {"params": state["params"]} if "ema" in state else part

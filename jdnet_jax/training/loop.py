@@ -1,0 +1,189 @@
+"""The training loop: build, restore, then per step fetch, step, log if due, save if due."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jdnet_jax.data.pipeline import training_batches
+from jdnet_jax.data.sources import open_training_data
+from jdnet_jax.data.synthetic import STYLES
+from jdnet_jax.losses import loss_function
+from jdnet_jax.models import Compute, Description, abstract_model, fill, initial_values
+from jdnet_jax.models.variables import split_variables
+from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
+from jdnet_jax.training.report import Report
+from jdnet_jax.training.state import TrainState, best_parameters, create_state
+from jdnet_jax.training.step import AXIS, parallel_step, replicate
+from jdnet_jax.training.validation import Validation
+
+
+def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
+    """Trains a network, or goes on with a training that stopped.
+
+    Args:
+        config: The settings of `configs/default.py`.
+        workdir: The run directory. It comes to hold `config.json`, `environment.json`,
+            `train.log`, `tensorboard/` and `checkpoints/`; where it holds checkpoints already, the
+            training goes on from the newest.
+
+    Returns:
+        The validation scores of the best checkpoint, and its `step`.
+
+    Raises:
+        ValueError: A setting that no training can be made from.
+    """
+    workdir = Path(workdir)
+    description = Description(**config.model)
+    style = STYLES[config.data.rain_style]
+    data = open_training_data(
+        pairs=config.data.pairs,
+        photographs=config.data.photographs,
+        validation=config.validation.pairs,
+        held_out_count=config.validation.held_out_count,
+        style=style,
+        seed=config.seed,
+        data_dir=config.data.data_dir,
+        manual_dir=config.data.manual_dir,
+    )
+    batches = training_batches(
+        pairs=data.pairs,
+        photographs=data.photographs,
+        synthetic_share=config.data.synthetic_share,
+        style=style,
+        crop_size=config.data.crop_size,
+        batch_size=config.batch_size,
+        device_count=jax.device_count(),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+        seed=config.seed,
+        num_threads=config.data.num_threads,
+        prefetch=4 * config.data.num_threads,
+        augment=config.data.augment,
+    )
+
+    compute = Compute(
+        dtype=config.dtype,
+        attention=config.attention_form,
+        remat=config.remat,
+        axis_name=AXIS,
+    )
+    model = abstract_model(description, compute)
+    validation = Validation(model, data.validation, crop_size=config.validation.crop_size)
+    model = fill(model, initial_values(model, config.seed))
+    schedule = learning_rate_schedule(
+        config.schedule,
+        peak=config.learning_rate,
+        train_steps=config.train_steps,
+        warmup_steps=config.warmup_steps,
+    )
+    optimizer = make_optimizer(schedule, clip_norm=config.clip_norm)
+    host_state = create_state(model, optimizer, averaged=config.ema_decay > 0)
+    model.train()
+    step_function = parallel_step(
+        graph=split_variables(model)[0],
+        optimizer=optimizer,
+        loss=loss_function(config.loss),
+        ema_decay=config.ema_decay,
+    )
+
+    workdir.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    newest = checkpoints.latest_step()
+    if newest is not None:
+        host_state, position, _ = checkpoints.restore(newest, host_state)
+        batches.set_state(position)
+    if jax.process_index() == 0:
+        _write_json(workdir / "config.json", config.to_dict())
+        _write_json(workdir / "environment.json", environment())
+    first = int(host_state["step"])
+    state = replicate(host_state)
+
+    with Report(
+        workdir,
+        first_step=first,
+        train_steps=config.train_steps,
+        quiet=jax.process_index() > 0,
+    ) as report:
+        report.say(_introduction(config, data.validation.edition, host_state, newest))
+        window: list[dict[str, jax.Array]] = []
+        started = time.perf_counter()
+        for step in range(first + 1, config.train_steps + 1):
+            batch = next(batches)
+            state, metrics = step_function(state, batch["rainy"], batch["clean"])
+            report.advance()
+            window.append(metrics)
+
+            last = step == config.train_steps
+            if step % config.log_every_steps == 0 or last:
+                # Reading the numbers waits for the device: not at every step.
+                values = jax.device_get(window)
+                scalars = {k: float(np.mean([v[k] for v in values])) for k in values[0]}
+                scalars["learning_rate"] = float(schedule(step - 1))
+                scalars["steps_per_second"] = len(window) / (time.perf_counter() - started)
+                report.training(step, scalars)
+                window, started = [], time.perf_counter()
+            if step % config.checkpoint_every_steps == 0 or last:
+                waited = time.perf_counter()
+                host_state = jax.device_get(state)
+                scores, shown = validation(best_parameters(host_state), host_state["statistics"])
+                report.validation(step, scores, shown)
+                checkpoints.save(
+                    host_state, data=batches.get_state(), config=config.to_dict(), scores=scores
+                )
+                started += time.perf_counter() - waited
+
+        checkpoints.wait()
+        best = checkpoints.best_step()
+        assert best is not None
+        scores = checkpoints.scores(best)
+        checkpoints.close()
+        report.say(
+            f"done: best checkpoint {workdir / 'checkpoints' / str(best)}, validation PSNR "
+            f"{scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}"
+        )
+    return {**scores, "step": best}
+
+
+def environment() -> dict[str, Any]:
+    """What the run ran on: versions and devices."""
+    packages = ("jdnet_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # run from a clone, without being installed
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": f"{len(devices)} x {devices[0].device_kind}",
+        "processes": jax.process_count(),
+        "versions": versions,
+    }
+
+
+def _introduction(
+    config: ConfigDict, validation: str, state: TrainState, newest: int | None
+) -> str:
+    count = sum(np.size(v) for v in state["params"].values())
+    origin = "from random weights" if newest is None else f"going on from step {newest}"
+    return (
+        f"JDNet of {config.model.units} units, {count:,} parameters, {origin}, to step "
+        f"{config.train_steps} on {jax.device_count()} x {jax.devices()[0].device_kind}; "
+        f"validation on {validation}"
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,71 @@
+"""Scores of a network in training, on pairs it is not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from jdnet_jax.data.pairs import PairError, PairSource
+from jdnet_jax.metrics import mean_scores, score
+from jdnet_jax.models import JDNet, merge_variables, split_variables
+
+PROTOCOL = "paper"
+"""The protocol of validation scores, see `jdnet_jax.metrics.PROTOCOLS`."""
+
+
+class Validation:
+    """The centres of some pairs, restored and scored again and again.
+
+    Crops of one size, because each size of picture is compiled for; centres, because they are the
+    same at every validation.
+
+    Args:
+        model: The network in inference mode; only its structure is used.
+        source: The pairs.
+        crop_size: Side of the crops in pixels; smaller pictures give smaller crops.
+
+    Raises:
+        PairError: There are no pairs.
+    """
+
+    def __init__(self, model: JDNet, source: PairSource, *, crop_size: int) -> None:
+        if not len(source):
+            raise PairError(f"validation needs at least one pair; {source.edition} has none")
+        graph, *_ = split_variables(model)
+        self._restore = jax.jit(lambda p, s, x: merge_variables(graph, p, s)(x))
+        self._pairs = []
+        for index in range(len(source)):
+            pair = source[index]
+            self._pairs.append(tuple(_centre(pair[key], crop_size) for key in ("rainy", "clean")))
+
+    def __call__(
+        self, params: Mapping[str, Any], statistics: Mapping[str, Any]
+    ) -> tuple[dict[str, float], npt.NDArray[np.uint8]]:
+        """Validates given variables.
+
+        Returns:
+            Mean `psnr` (dB) and `ssim` under the protocol `paper`, and the first crop as a picture
+            [h, 3 w, 3] to look at: rainy, derained, clean.
+        """
+        scores, shown = [], None
+        for rainy, clean in self._pairs:
+            derained = np.asarray(
+                self._restore(params, statistics, rainy[None].astype(np.float32) / 255)[0]
+            )
+            scores.append(score(derained, clean, protocol=PROTOCOL))
+            if shown is None:
+                eight_bit = np.rint(np.clip(derained, 0, 1) * 255).astype(np.uint8)
+                shown = np.concatenate([rainy, eight_bit, clean], axis=1)
+        assert shown is not None
+        mean = mean_scores(scores)
+        return {"psnr": mean.psnr, "ssim": mean.ssim}, shown
+
+
+def _centre(picture: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    h, w = picture.shape[:2]
+    top, left = max(0, (h - size) // 2), max(0, (w - size) // 2)
+    return picture[top : top + size, left : left + size]

@@ -1,0 +1,24 @@
+"""Trains JDNet: `python train.py --config configs/rain100h.py --workdir runs/h`.
+
+Settings are overridden as in `--config.batch_size=24`. The same command again goes on where the
+training stopped.
+"""
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
+WORKDIR = flags.DEFINE_string("workdir", None, "The run directory: checkpoints, log, TensorBoard.")
+flags.FLAGS.set_default("verbosity", logging.WARNING)  # Orbax tells much of its inner life
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def main(_: list[str]) -> None:
+    """Trains as the flags say."""
+    from jdnet_jax.training import train  # after the flags, so that --help does not wait for JAX
+
+    train(CONFIG.value, WORKDIR.value)
+
+
+if __name__ == "__main__":
+    app.run(main)
