@@ -1,0 +1,156 @@
+"""Clean photographs to draw rain on: a folder of them, or the few that scikit-image brings along.
+
+Both are decoded once, when they are opened, and kept in RAM as read-only arrays: a photograph is
+read thousands of times in a training run, and decoding costs a hundred times the crop.
+"""
+
+import importlib.resources
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from jdnet_jax.data.pairs import check_index
+from jdnet_jax.data.picture_files import read_rgb
+
+
+class Photographs(Protocol):
+    """A finite, indexable set of clean pictures."""
+
+    def __len__(self) -> int:
+        """The number of photographs."""
+        ...
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """The photograph at ``index`` in 0..len-1, uint8 RGB ``[h, w, 3]``, read-only.
+
+        Raises:
+            IndexError: no such photograph.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """Its name: unique in the set, without an extension, ``/`` between folders."""
+        ...
+
+
+class _InMemoryPhotographs:
+    """Named picture files, decoded once."""
+
+    def __init__(self, files: Iterable[tuple[str, Path]], *, num_threads: int) -> None:
+        names_and_files = list(files)
+        self._names = [name for name, _ in names_and_files]
+        with ThreadPoolExecutor(num_threads) as pool:
+            self._pictures = list(pool.map(read_rgb, [file for _, file in names_and_files]))
+        for picture in self._pictures:
+            picture.setflags(write=False)
+
+    def __len__(self) -> int:
+        """The number of photographs."""
+        return len(self._names)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """The photograph at ``index``, uint8 RGB ``[h, w, 3]``, read-only."""
+        return self._pictures[check_index(index, len(self))]
+
+    def name(self, index: int) -> str:
+        """The name of the photograph at ``index``."""
+        return self._names[check_index(index, len(self))]
+
+
+class FolderPhotographs(_InMemoryPhotographs):
+    """The pictures of a folder and of all folders in it, sorted by path.
+
+    A picture is a file whose extension Pillow has a reader for; other files (a read-me, a licence)
+    and hidden files and folders are no part of the set. Names are paths in the folder without the
+    extension. EXIF orientation is applied.
+
+    Args:
+        path: the folder.
+        num_threads: pictures decoded at the same time.
+
+    Raises:
+        ValueError: no folder, no picture in it, two pictures of one name, or a picture that cannot
+            be read as 8-bit RGB; the message names it.
+    """
+
+    def __init__(self, path: str | Path, *, num_threads: int = 4) -> None:
+        folder = Path(path)
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: photographs are read from a folder, and this is none")
+        readable = {
+            extension
+            for extension, kind in Image.registered_extensions().items()
+            if kind in Image.OPEN
+        }
+        files: dict[str, Path] = {}
+        for file in sorted(folder.rglob("*")):
+            inside = file.relative_to(folder)
+            hidden = any(part.startswith(".") for part in inside.parts)
+            if hidden or file.suffix.lower() not in readable or not file.is_file():
+                continue
+            name = inside.with_suffix("").as_posix()
+            if name in files:
+                raise ValueError(
+                    f"{folder}: photographs are known by their name without extension, but"
+                    f" {files[name].name} and {file.name} share {name!r}; rename one"
+                )
+            files[name] = file
+        if not files:
+            raise ValueError(
+                f"{folder}: a folder of photographs holds at least one picture, and this one has"
+                f" no file with an extension that Pillow reads; give the folder of the pictures"
+            )
+        super().__init__(files.items(), num_threads=num_threads)
+
+
+# File -> licence and source, as skimage.data documents them. They lie in the wheel itself, so no
+# network is needed. Left out: motorcycle_left/right.png, because scikit-image states no licence
+# for them, and what is no photograph of a scene (microscopy, the retina, drawings, text).
+_TRAIN = {
+    "astronaut.png": "public domain (NASA), Eileen Collins",
+    "brick.png": "CC0 (CC0Textures), grey",
+    "camera.png": "CC0, photograph by Lav Varshney, grey",
+    "chelsea.png": "CC0, photograph by Stefan van der Walt",
+    "grass.png": "CC0 (linolafett, DeviantArt), grey",
+    "gravel.png": "CC0 (CC0Textures), grey",
+}
+_TEST = {
+    "coffee.png": "CC0, photograph by Rachel Michetti",
+    "rocket.jpg": "public domain, photograph by SpaceX",
+}
+LICENCES = MappingProxyType({Path(f).stem: licence for f, licence in (_TRAIN | _TEST).items()})
+"""The licence and source of each embedded photograph, by name."""
+
+
+class EmbeddedPhotographs(_InMemoryPhotographs):
+    """Freely licensed photographs that are installed with scikit-image; see ``LICENCES``.
+
+    No scene is in both splits. ``train`` holds astronaut and chelsea in colour and brick, camera,
+    grass and gravel in grey (as RGB), for want of more in colour; ``test`` holds coffee and rocket,
+    both in colour. This is enough to run the program and to see it learn, not to train it well.
+
+    Args:
+        split: ``train`` or ``test``.
+
+    Raises:
+        ValueError: another split, or an installed scikit-image without these files.
+    """
+
+    def __init__(self, split: Literal["train", "test"] = "train") -> None:
+        if split not in ("train", "test"):
+            raise ValueError(f"embedded photographs have the splits train and test; got {split!r}")
+        folder = Path(str(importlib.resources.files("skimage"))) / "data"
+        files = [folder / name for name in (_TRAIN if split == "train" else _TEST)]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise ValueError(
+                f"{folder}: the embedded photographs are part of scikit-image 0.26, and this"
+                f" installation lacks {missing}; install the version of requirements.txt"
+            )
+        super().__init__(((file.stem, file) for file in files), num_threads=2)

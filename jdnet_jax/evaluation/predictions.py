@@ -1,0 +1,113 @@
+"""Scoring a folder of predictions, made by any method, against the clean pictures of a set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from jdnet_jax.data.pairs import Pair, PairSource
+from jdnet_jax.data.picture_files import read_rgb
+from jdnet_jax.evaluation.results import Evaluation
+from jdnet_jax.evaluation.scores import ALL_PROTOCOLS, Picture, score_source
+
+
+def evaluate_predictions(
+    directory: Path,
+    source: PairSource,
+    *,
+    suffix: str = "",
+    protocols: Sequence[str] = ALL_PROTOCOLS,
+    score_rainy: bool = True,
+    progress: bool = True,
+) -> Evaluation:
+    """Scores the picture files of a folder under every protocol.
+
+    The prediction for the pair `NAME` is the one file `NAME` + `suffix` + extension, in a
+    sub-folder if the name holds `/`. Nothing is guessed: letter case, zeros in front of numbers
+    and prefixes count. Every pair has a prediction and every picture in the folder belongs to a
+    pair; both are checked before anything is scored. Hidden files and files with an extension that
+    Pillow does not read, such as a README or a table, are no predictions.
+
+    Args:
+        directory: the folder.
+        source: the pairs. It is read twice, first for the names.
+        suffix: what the method put between the name and the extension, such as `_derained`.
+        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
+        score_rainy: score the rainy input beside the prediction.
+        progress: draw a progress bar on stderr.
+
+    Returns:
+        The scores, without times, in the order of the source.
+
+    Raises:
+        NotADirectoryError: if there is no such folder.
+        ValueError: if predictions are missing, belong to no pair or come twice, if a file is no
+            8-bit RGB or grey picture, has another size than the clean picture, or is too small for
+            a protocol, or if a protocol is unknown. The message names the files.
+    """
+    names = [source[index]["name"] for index in range(len(source))]
+    files = _match(_picture_files(directory), names, suffix=suffix, directory=directory)
+
+    def predict(pair: Pair) -> tuple[Picture, None]:
+        file = files[pair["name"]]
+        prediction = read_rgb(file)
+        if prediction.shape != pair["clean"].shape:
+            height, width, _ = prediction.shape
+            clean_height, clean_width, _ = pair["clean"].shape
+            raise ValueError(
+                "a prediction has the size of the clean picture, but "
+                f"{file} is {width}x{height} and the clean picture of {pair['name']!r} in "
+                f"{source.edition} is {clean_width}x{clean_height}: predict at the full size"
+            )
+        return prediction, None
+
+    return score_source(
+        predict, source, protocols=protocols, score_rainy=score_rainy, progress=progress
+    )
+
+
+def _picture_files(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise NotADirectoryError(f"predictions are read from a folder, {directory} is none")
+    readable = {e for e, name in Image.registered_extensions().items() if name in Image.OPEN}
+    return sorted(
+        file
+        for file in directory.rglob("*")
+        if file.is_file()
+        and file.suffix.lower() in readable
+        and not any(part.startswith(".") for part in file.relative_to(directory).parts)
+    )
+
+
+def _match(
+    files: Sequence[Path], names: Sequence[str], *, suffix: str, directory: Path
+) -> dict[str, Path]:
+    """Pair name -> its one file."""
+    candidates: dict[str, list[Path]] = {name: [] for name in names}
+    extra = []
+    for file in files:
+        stem = file.relative_to(directory).with_suffix("").as_posix()
+        name = stem.removesuffix(suffix)
+        if stem.endswith(suffix) and name in candidates:
+            candidates[name].append(file)
+        else:
+            extra.append(str(file.relative_to(directory)))
+    problems = {
+        "without a prediction": [name for name, found in candidates.items() if not found],
+        "belonging to no pair": extra,
+        "with more than one prediction": [n for n, found in candidates.items() if len(found) > 1],
+    }
+    if any(problems.values()):
+        listed = "; ".join(
+            f"{len(which)} {what}: {_shortened(which)}" for what, which in problems.items() if which
+        )
+        raise ValueError(
+            f"every pair has one prediction called NAME{suffix}.EXT in {directory}, but there are "
+            f"{listed}. Rename the files after the rainy pictures, or name their suffix"
+        )
+    return {name: found[0] for name, found in candidates.items()}
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return shown if len(names) <= 20 else f"{shown}, and {len(names) - 20} more"

@@ -1,0 +1,156 @@
+"""Scoring a method on a set of pairs."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from jdnet_jax.data.pairs import Pair, PairSource
+from jdnet_jax.data.picture_files import png_bytes
+from jdnet_jax.evaluation.results import Evaluation, PictureScores
+from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
+
+Picture = npt.NDArray[np.generic]
+Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
+
+ALL_PROTOCOLS = tuple(PROTOCOLS)
+
+
+def evaluate_pairs(
+    restore: Restore | None,
+    source: PairSource,
+    *,
+    protocols: Sequence[str] = ALL_PROTOCOLS,
+    score_rainy: bool = True,
+    save_to: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Evaluation:
+    """Restores the rainy picture of every pair once, and scores it under every protocol.
+
+    Args:
+        restore: maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
+            same shape, floats, not necessarily inside [0, 1]: the score clips. None scores the
+            rainy pictures themselves.
+        source: the pairs.
+        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
+        score_rainy: score the rainy picture beside the derained one. Without effect where
+            `restore` is None: the rainy picture is then what is scored.
+        save_to: a folder for the derained pictures, `NAME.png` in 8 bits; made if it is not there.
+            Under `rgb` and `y` these files score as the pictures in memory did.
+        overwrite: allow `save_to` to hold files already.
+        progress: draw a progress bar on stderr.
+        clock: seconds of a running clock. What is timed is `restore` and the transfer of its result
+            to the host, not reading and not scoring.
+
+    Returns:
+        The scores, in the order of the source.
+
+    Raises:
+        FileExistsError: if `save_to` holds files and `overwrite` is not set.
+        TypeError: if `restore` gives no floats.
+        ValueError: if the source is empty, a protocol is unknown, two pairs have one name, there is
+            nothing to save, `restore` changes the shape or gives values that are not finite, or a
+            picture is too small for a protocol. The message names the picture.
+    """
+    if save_to is not None:
+        if restore is None:
+            raise ValueError(
+                "there is nothing to save where the rainy pictures themselves are scored: "
+                f"leave out save_to, received {save_to}"
+            )
+        if save_to.exists() and any(save_to.iterdir()) and not overwrite:
+            raise FileExistsError(
+                f"derained pictures go into a new or empty folder, {save_to} holds files: "
+                "name another one or pass overwrite=True"
+            )
+
+    def predict(pair: Pair) -> tuple[Picture, float | None]:
+        if restore is None:
+            return pair["rainy"], None
+        rainy = np.divide(pair["rainy"], 255, dtype=np.float32)
+        started = clock()
+        derained = np.asarray(restore(rainy))
+        seconds = clock() - started
+        if not np.issubdtype(derained.dtype, np.floating):
+            raise TypeError(
+                f"{pair['name']}: restoring gives floats in [0, 1], received {derained.dtype}"
+            )
+        if derained.shape != rainy.shape:
+            raise ValueError(
+                f"{pair['name']}: restoring keeps the shape {list(rainy.shape)}, "
+                f"received {list(derained.shape)}"
+            )
+        if save_to is not None:
+            file = save_to / f"{pair['name']}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(png_bytes(to_8_bits(derained)))
+        return derained, seconds
+
+    return score_source(
+        predict,
+        source,
+        protocols=protocols,
+        score_rainy=score_rainy and restore is not None,
+        progress=progress,
+    )
+
+
+def score_source(
+    predict: Callable[[Pair], tuple[Picture, float | None]],
+    source: PairSource,
+    *,
+    protocols: Sequence[str],
+    score_rainy: bool,
+    progress: bool,
+) -> Evaluation:
+    """Scores what `predict` gives for every pair: a picture, and the seconds it took or None.
+
+    Raises:
+        TypeError: as `jdnet_jax.metrics.score`.
+        ValueError: if the source is empty or two pairs have one name, or as
+            `jdnet_jax.metrics.score`, with the name of the pair before the message.
+    """
+    if len(source) == 0:
+        raise ValueError(f"an evaluation needs at least one pair, {source.edition} has none")
+    unknown = [p for p in protocols if p not in PROTOCOLS]
+    if unknown or not protocols:
+        raise ValueError(
+            f"the protocols are one or more of {', '.join(PROTOCOLS)}; received {list(protocols)}"
+        )
+
+    def all_scores(picture: Picture, pair: Pair) -> dict[str, Score]:
+        try:
+            return {p: score(picture, pair["clean"], protocol=p) for p in protocols}
+        except ValueError as error:
+            raise ValueError(f"{pair['name']} of {source.edition}: {error}") from error
+
+    pictures: list[PictureScores] = []
+    names: set[str] = set()
+    sizes: set[tuple[int, int]] = set()
+    for index in tqdm(range(len(source)), desc="scoring", unit="picture", disable=not progress):
+        pair = source[index]
+        if pair["name"] in names:
+            raise ValueError(
+                f"every pair has its own name, two are called {pair['name']!r} in {source.edition}"
+            )
+        names.add(pair["name"])
+        prediction, seconds = predict(pair)
+        height, width, _ = pair["clean"].shape
+        pictures.append(
+            PictureScores(
+                name=pair["name"],
+                height=height,
+                width=width,
+                prediction=all_scores(prediction, pair),
+                rainy=all_scores(pair["rainy"], pair) if score_rainy else None,
+                seconds=seconds,
+                first_of_size=(height, width) not in sizes,
+            )
+        )
+        sizes.add((height, width))
+    return Evaluation(edition=source.edition, protocols=tuple(protocols), pictures=tuple(pictures))

@@ -1,0 +1,281 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from jdnet_jax.data.pipeline import training_batches
+from jdnet_jax.data.synthetic import STYLES
+
+SIZE = 8
+
+
+class MadePairs:
+    """Pairs whose rainy picture is the clean one plus one, so that a crop shows its own partner."""
+
+    edition = "made"
+
+    def __init__(self, count: int = 7, shape: tuple[int, int] = (20, 31)) -> None:
+        self.reads = 0
+        rng = np.random.default_rng(0)
+        self._clean = rng.integers(0, 255, (count, *shape, 3), dtype=np.uint8)
+
+    def __len__(self):
+        return len(self._clean)
+
+    def __getitem__(self, index):
+        self.reads += 1
+        clean = self._clean[index]
+        return {"name": f"pair{index}", "rainy": clean + 1, "clean": clean.copy()}
+
+    def group(self, index):
+        return f"pair{index}"
+
+
+class MadePhotographs:
+    def __init__(self, count: int = 3, shape: tuple[int, int] = (24, 18)) -> None:
+        rng = np.random.default_rng(1)
+        self._pictures = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
+
+    def __len__(self):
+        return len(self._pictures)
+
+    def __getitem__(self, index):
+        return self._pictures[index]
+
+    def name(self, index):
+        return f"photo{index}"
+
+
+def batches(**changes):
+    arguments = {
+        "pairs": MadePairs(),
+        "photographs": MadePhotographs(),
+        "synthetic_share": 0.5,
+        "style": STYLES["heavy"],
+        "crop_size": SIZE,
+        "batch_size": 12,
+        "device_count": 1,
+        "seed": 5,
+        "num_threads": 0,
+        "prefetch": 4,
+    }
+    return training_batches(**(arguments | changes))
+
+
+def take(iterator, count):
+    return list(islice(iterator, count))
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second) > 0
+    for a, b in zip(first, second, strict=True):
+        assert a.keys() == b.keys() == {"rainy", "clean", "name"}
+        for key in a:
+            np.testing.assert_array_equal(a[key], b[key])
+
+
+def to_bytes(picture):
+    return np.rint(picture * 255).astype(np.uint8)
+
+
+def test_training_batches_have_device_axis_and_unit_range():
+    for batch in take(batches(device_count=4), 3):
+        for key in ("rainy", "clean"):
+            assert batch[key].shape == (4, 3, SIZE, SIZE, 3)
+            assert batch[key].dtype == np.float32
+            assert batch[key].min() >= 0
+            assert batch[key].max() <= 1
+        assert batch["name"].shape == (4, 3)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_training_batches_crop_rainy_and_clean_alike(augment):
+    source = MadePairs()
+    seen = set()
+    for batch in take(batches(pairs=source, synthetic_share=0.0, augment=augment), 5):
+        for rainy, clean, name in zip(
+            batch["rainy"][0], batch["clean"][0], batch["name"][0], strict=True
+        ):
+            np.testing.assert_array_equal(to_bytes(rainy), to_bytes(clean) + 1)
+            whole = source[int(name.removeprefix("pair"))]["clean"]
+            windows = np.lib.stride_tricks.sliding_window_view(whole, (SIZE, SIZE), axis=(0, 1))
+            symmetries = [
+                np.rot90(turned, k)
+                for turned in (to_bytes(clean), to_bytes(clean).transpose(1, 0, 2))
+                for k in range(4)
+            ]
+            # The crop is found in its picture, in exactly one symmetry of noise.
+            found = [
+                i
+                for i, s in enumerate(symmetries)
+                if (windows == s.transpose(2, 0, 1)).all(axis=(2, 3, 4)).any()
+            ]
+            assert len(found) == 1
+            seen |= set(found)
+    assert seen == (set(range(8)) if augment else {0})
+
+
+def test_training_batches_crops_are_uniform():
+    class Ramp(MadePhotographs):
+        """The pixel (y, x) has the colour (y, x, 0)."""
+
+        def __init__(self):
+            y, x = np.mgrid[0:11, 0:12]
+            self._pictures = np.stack([y, x, 0 * x], axis=2)[None].astype(np.uint8)
+
+    counts = np.zeros((4, 5))
+    for batch in take(batches(photographs=Ramp(), pairs=None, synthetic_share=1.0), 100):
+        for clean in to_bytes(batch["clean"][0]):
+            counts[clean[0, 0, 0], clean[0, 0, 1]] += 1
+    # 20 positions, 60 crops each on average: chi squared with 19 degrees of freedom exceeds 43.8
+    # once in a thousand seeds.
+    assert ((counts - 60) ** 2 / 60).sum() < 43.8
+
+
+def test_training_batches_visit_each_picture_once_an_epoch_in_new_order():
+    names = np.concatenate(
+        [b["name"][0] for b in take(batches(synthetic_share=0.0, batch_size=7), 6)]
+    ).reshape(6, 7)
+    for epoch in names:
+        assert sorted(epoch) == [f"pair{i}" for i in range(7)]
+    assert len({tuple(epoch) for epoch in names}) > 1
+
+
+def test_training_batches_draw_new_crops_and_rain_each_epoch():
+    photographs = MadePhotographs(count=1, shape=(SIZE, SIZE))
+    # On so small a picture, rain with its centres inside would often leave it dry.
+    style = dataclasses.replace(STYLES["heavy"], centres_inside=False)
+    stream = batches(
+        photographs=photographs, pairs=None, synthetic_share=1.0, batch_size=6, style=style
+    )
+    rainy = next(stream)["rainy"][0]
+    assert len({crop.tobytes() for crop in rainy}) == 6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.4, 1.0])
+def test_training_batches_mix_by_share(share):
+    names = np.concatenate([b["name"].ravel() for b in take(batches(synthetic_share=share), 20)])
+    drawn = np.char.startswith(names, "photo")
+    assert drawn.sum() == share * 240
+    # Spread evenly: every run of 20 has its share, but for one.
+    for start in range(220):
+        assert abs(drawn[start : start + 20].sum() - 20 * share) <= 1
+
+
+def test_training_batches_of_one_seed_agree_for_any_number_of_threads():
+    reference = take(batches(), 8)
+    for threads in (1, 2, 5):
+        assert_equal(take(batches(num_threads=threads, prefetch=5), 8), reference)
+    other = take(batches(seed=6), 8)
+    assert not np.array_equal(other[0]["clean"], reference[0]["clean"])
+
+
+def test_training_batches_are_these():
+    # The same on every machine: recorded on x86-64 Linux, NumPy 2.4.6, Grain 0.2.18.
+    batch = next(batches(synthetic_share=0.25, batch_size=8))
+    assert batch["name"].ravel().tolist() == [
+        "pair6",
+        "pair4",
+        "pair3",
+        "photo2",
+        "pair5",
+        "pair0",
+        "pair2",
+        "photo1",
+    ]
+    assert to_bytes(batch["clean"])[0, :, 0, 0, 0].tolist() == [148, 2, 194, 75, 229, 122, 39, 115]
+
+
+@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (2, 4), (3, 6)])
+def test_training_batches_shards_join_to_global_batch(processes, devices):
+    whole = take(batches(device_count=devices), 5)
+    shards = [
+        take(batches(device_count=devices, process_index=p, process_count=processes), 5)
+        for p in range(processes)
+    ]
+    joined = [
+        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+        for parts in zip(*shards, strict=True)
+    ]
+    assert_equal(joined, whole)
+    # And the examples do not depend on the number of devices.
+    for one, many in zip(take(batches(), 5), whole, strict=True):
+        for key in one:
+            np.testing.assert_array_equal(one[key][0], many[key].reshape(one[key][0].shape))
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (0, 2), (2, 0), (2, 3)])
+def test_training_batches_continue_from_saved_state(before, after):
+    stream = batches(num_threads=before)
+    take(stream, 9)  # into the second epoch of both sources
+    state = json.loads(json.dumps(stream.get_state()))
+    expected = take(stream, 4)
+    fresh = batches(num_threads=after)
+    fresh.set_state(state)
+    assert_equal(take(fresh, 4), expected)
+
+
+def test_training_batches_decode_pairs_once():
+    source = MadePairs()
+    stream = batches(pairs=source, synthetic_share=0.0)
+    assert source.reads == len(source)
+    take(stream, 3)
+    assert source.reads == len(source)
+    lazy = batches(pairs=source, synthetic_share=0.0, in_memory=False)
+    assert_equal(take(lazy, 3), take(batches(pairs=source, synthetic_share=0.0), 3))
+    assert source.reads >= 2 * len(source) + 3 * 12
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_training_batches_name_picture_smaller_than_crop(in_memory):
+    small = MadePairs(shape=(7, 30))
+    with pytest.raises(ValueError, match=r"pair\d: .* crop of 8x8, this one has 7x30"):
+        next(batches(pairs=small, synthetic_share=0.0, in_memory=in_memory))
+    with pytest.raises(ValueError, match=r"photo0: .* this one has 30x7"):
+        batches(photographs=MadePhotographs(shape=(30, 7)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 10, "device_count": 4}, "multiple of device_count; got 10 for 4"),
+        ({"device_count": 3, "process_count": 2}, "got 3 devices for 2 processes"),
+        ({"process_index": 1}, "got 1 of 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"crop_size": 0}, "crop_size must be at least 1"),
+        ({"num_threads": 8, "prefetch": 2}, "8 threads and a prefetch of 2"),
+        ({"num_threads": -1}, "-1 threads"),
+        ({"seed": -1}, "seed must lie"),
+        ({"synthetic_share": 1.5}, "fraction 0..1; got 1.5"),
+        ({"pairs": None}, "synthetic_share 0.5 takes examples from real pairs"),
+        ({"photographs": None}, "synthetic_share 0.5 draws rain on photographs"),
+        ({"pairs": MadePairs(count=0)}, "there are none; give pairs"),
+        ({"photographs": MadePhotographs(count=0)}, "there are none; give photographs"),
+    ],
+)
+def test_training_batches_refuse(changes, message):
+    with pytest.raises(ValueError, match=message):
+        batches(**changes)
+
+
+def test_training_batches_need_neither_jax_nor_tensorflow():
+    program = """
+import sys
+sys.modules["jax"] = sys.modules["tensorflow"] = None  # importing them now fails
+from jdnet_jax.data.photographs import EmbeddedPhotographs
+from jdnet_jax.data.pipeline import training_batches
+from jdnet_jax.data.synthetic import STYLES
+batches = training_batches(
+    pairs=None, photographs=EmbeddedPhotographs(), synthetic_share=1.0, style=STYLES["heavy"],
+    crop_size=64, batch_size=2, device_count=2, seed=0, num_threads=1, prefetch=1)
+batches.set_state({"next_index": 3})
+print(*next(batches)["rainy"].shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == ["2", "1", "64", "64", "3"], done.stderr
