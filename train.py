@@ -9,12 +9,13 @@ from ml_collections import config_flags
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run directory: checkpoints, log, TensorBoard.")
-flags.FLAGS.set_default("verbosity", logging.WARNING)  # Orbax tells much of its inner life
+
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
+    logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
     from jdnet_jax.training import train  # after the flags, so that --help does not wait for JAX
 
     train(CONFIG.value, WORKDIR.value)

@@ -62,4 +62,4 @@ def get_config() -> ConfigDict:
 
     config.log_every_steps = 100
     config.checkpoint_every_steps = 1000
-    return config
+    return config.lock()  # a misspelt setting is an error, in the configs built on this one too

@@ -73,12 +73,22 @@ class SelfAttention(nnx.Module):
     def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
         normed = leaky_relu(self.norm_in(x))
-        query, key, value = (f(normed).astype(self.dtype) for f in (self.phi, self.psi, self.beta))
+        query, key = (f(normed).astype(self.dtype) for f in (self.phi, self.psi))
+        value = self._value(normed).astype(self.dtype)
         reach = self.footprint // 2
         attend = self._attend_rows if self.form == "rows" else self._attend_patches
         coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
         y = attend(query, reflect(key, reach), reflect(value, reach), coordinates).astype(x.dtype)
         return x + self.expand(leaky_relu(self.norm_out(y)))
+
+    def _value(self, normed: jax.Array) -> jax.Array:
+        kernel, bias = kernel_and_bias(self.beta, normed.dtype)
+        if not self.norm_out.use_running_average:
+            # Weights sum to one, so this bias moves the result by a constant, which normalisation
+            # over the batch takes away: its gradient is zero but for rounding. Adam divides by the
+            # gradient's size and would make a step of it, another one on every device count.
+            bias = jax.lax.stop_gradient(bias)
+        return normed @ kernel + bias
 
     def _attend_patches(
         self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates

@@ -46,6 +46,7 @@ class Operands(NamedTuple):
 
 
 Carry = tuple[jax.Array, jax.Array, jax.Array]
+KeySums = tuple[list[jax.Array], jax.Array]
 
 
 @jax.custom_vjp
@@ -152,6 +153,16 @@ def _backward(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array)
     )
 
 
+def _agreement(gradient: jax.Array, value: jax.Array) -> jax.Array:
+    """Inner product over the value channels, [b, n, g, h, w] to [b, g, h, w].
+
+    Spelled out, because XLA's CPU backend does not vectorise a reduction over a leading axis.
+    """
+    return functools.reduce(
+        jnp.add, (gradient[:, c] * value[:, c] for c in range(gradient.shape[1]))
+    )
+
+
 def _unmix(d_logit: jax.Array, part: jax.Array, weights: jax.Array) -> jax.Array:
     """Gradient of a LeakyReLU's input from that of the logits it was mixed into."""
     return (d_logit * weights[:, None, None]).sum(-3) * _slope(part)
@@ -160,14 +171,17 @@ def _unmix(d_logit: jax.Array, part: jax.Array, weights: jax.Array) -> jax.Array
 def _backward_queries(
     o: Operands, log_total: jax.Array, gradient: jax.Array, own: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Gradients summed over the footprint of each query: query, weights, position kernel."""
+    """Gradients summed over the footprint of each query: query, weights, position kernel.
+
+    What is summed over pixels in the end is first summed over the footprint, pixel by pixel: then
+    all of the loop is elementwise, and XLA makes one kernel of it.
+    """
     h, w = o.query.shape[2:]
     footprint = o.y.shape[0] - h + 1
     centre = footprint // 2
     y, x = o.y[centre : centre + h], o.x[centre : centre + w]
 
-    def row(carry: tuple[jax.Array, ...], i: jax.Array) -> tuple[tuple[jax.Array, ...], None]:
-        d_query, d_relation, d_position, d_kernel = carry
+    def row(sums: Sums, i: jax.Array) -> tuple[Sums, None]:
         key, value = _rows(o.key, i, h), _rows(o.value, i, h)
         dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
         for j in range(footprint):
@@ -175,28 +189,45 @@ def _backward_queries(
             relation = _relation(o.query, key[..., j : j + w])
             position = _position(dy, dx, o.position_kernel)
             weight = jnp.exp(_logits(relation, position, o) - log_total)
-            d_logit = weight * ((gradient * value[..., j : j + w]).sum(1) - own)
-            d_query += jnp.stack(
-                [_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)], 1
+            d_logit = weight * (_agreement(gradient, value[..., j : j + w]) - own)
+            d_maps = [_unmix(d_logit, u, o.position_weights[c]) for c, u in enumerate(position)]
+            terms = Sums(
+                query=[_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)],
+                relation=[d_logit * leaky_relu(d)[:, None] for d in relation],
+                position=[d_logit * leaky_relu(u) for u in position],
+                kernel_x=[d * dx for d in d_maps],
+                kernel_y=[d * dy[:, None] for d in d_maps],
             )
-            d_relation += jnp.stack(
-                [(d_logit * leaky_relu(d)[:, None]).sum((0, 2, 3)) for d in relation]
-            )
-            d_shared = d_logit.sum(0)  # [g, h, w]: position is the same for all pictures
-            d_position += jnp.stack([(d_shared * leaky_relu(u)).sum((1, 2)) for u in position])
-            d_maps = [_unmix(d_shared, u, o.position_weights[c]) for c, u in enumerate(position)]
-            d_kernel += jnp.stack(
-                [
-                    jnp.stack([d.sum(0) @ dx for d in d_maps]),
-                    jnp.stack([d.sum(1) @ dy for d in d_maps]),
-                ]
-            )
-        return (d_query, d_relation, d_position, d_kernel), None
+            sums = jax.tree.map(jnp.add, sums, terms)
+        return sums, None
 
-    start = jax.tree.map(
-        jnp.zeros_like, (o.query, o.relation_weights, o.position_weights, o.position_kernel)
+    pixels, maps = jnp.zeros_like(own[:, 0]), jnp.zeros_like(own)
+    r = o.query.shape[1]
+    start = Sums([pixels] * r, [maps] * r, [maps] * 2, [pixels] * 2, [pixels] * 2)
+    sums, _ = lax.scan(row, start, jnp.arange(footprint))
+
+    def per_map(parts: list[jax.Array]) -> jax.Array:
+        return jnp.stack([part.sum((0, 2, 3)) for part in parts])
+
+    d_kernel = jnp.stack(
+        [jnp.stack([part.sum() for part in parts]) for parts in (sums.kernel_x, sums.kernel_y)]
     )
-    return lax.scan(row, start, jnp.arange(footprint))[0]
+    return (
+        jnp.stack(sums.query, 1),
+        per_map(sums.relation),
+        per_map(sums.position),
+        d_kernel,
+    )
+
+
+class Sums(NamedTuple):
+    """Running sums over the footprint, [b, h, w] or, for the weights, [b, g, h, w]."""
+
+    query: list[jax.Array]
+    relation: list[jax.Array]
+    position: list[jax.Array]
+    kernel_x: list[jax.Array]
+    kernel_y: list[jax.Array]
 
 
 def _backward_keys(
@@ -217,9 +248,7 @@ def _backward_keys(
     y = jnp.pad(o.y[centre : centre + h], border)
     x = jnp.pad(o.x[centre : centre + w], border)
 
-    def row(
-        carry: tuple[jax.Array, jax.Array], i: jax.Array
-    ) -> tuple[tuple[jax.Array, jax.Array], None]:
+    def row(carry: KeySums, i: jax.Array) -> tuple[KeySums, None]:
         d_key, d_value = carry
         start = border - i
         query_i, gradient_i, own_i, log_total_i = (
@@ -232,15 +261,17 @@ def _backward_keys(
             position = _position(dy, x[at] - o.x, o.position_kernel)
             weight = jnp.exp(_logits(relation, position, o) - log_total_i[..., at])
             g = gradient_i[..., at]
-            d_logit = weight * ((g * o.value).sum(1) - own_i[..., at])
+            d_logit = weight * (_agreement(g, o.value) - own_i[..., at])
             d_value += weight[:, None] * g
-            d_key -= jnp.stack(
-                [_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)], 1
-            )
+            d_key = [
+                total - _unmix(d_logit, d, o.relation_weights[c])
+                for c, (total, d) in enumerate(zip(d_key, relation, strict=True))
+            ]
         return (d_key, d_value), None
 
-    start = (jnp.zeros_like(o.key), jnp.zeros_like(o.value))
-    return lax.scan(row, start, jnp.arange(border + 1))[0]
+    start = ([jnp.zeros_like(o.key[:, 0])] * o.key.shape[1], jnp.zeros_like(o.value))
+    (d_key, d_value), _ = lax.scan(row, start, jnp.arange(border + 1))
+    return jnp.stack(d_key, 1), d_value
 
 
 attend_rows.defvjp(_forward_saving, _backward)

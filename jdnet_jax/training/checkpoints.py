@@ -26,9 +26,10 @@ class Checkpoints:
     Args:
         directory: Where they are, created if need be; `<directory>/<step>/`.
         keep_latest: How many of the newest to keep, besides the best one.
+        read_only: Open what is there without creating, tidying or saving anything.
     """
 
-    def __init__(self, directory: Path, *, keep_latest: int = 2) -> None:
+    def __init__(self, directory: Path, *, keep_latest: int = 2, read_only: bool = False) -> None:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(
                 [
@@ -37,7 +38,9 @@ class Checkpoints:
                 ]
             ),
             best_fn=lambda m: m[BEST_METRIC],
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=not read_only,
+            create=not read_only,
+            read_only=read_only,
         )
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from jdnet_jax.training.report import Report
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
+from jdnet_jax.weights.files import export_weights
 
 
 def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
@@ -33,7 +35,8 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
     Args:
         config: The settings of `configs/default.py`.
         workdir: The run directory. It comes to hold `config.json`, `environment.json`,
-            `train.log`, `tensorboard/` and `checkpoints/`; where it holds checkpoints already, the
+            `train.log`, `tensorboard/`, `checkpoints/` and, in the end, `weights/`, the export
+            of the best checkpoint; where it holds checkpoints already, the
             training goes on from the newest.
 
     Returns:
@@ -146,12 +149,20 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         best = checkpoints.best_step()
         assert best is not None
         scores = checkpoints.scores(best)
+        if jax.process_index() == 0:
+            _export(workdir / "weights", description, checkpoints.restore_model(best)[0])
         checkpoints.close()
         report.say(
             f"done: best checkpoint {workdir / 'checkpoints' / str(best)}, validation PSNR "
-            f"{scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}"
+            f"{scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}; weights in {workdir / 'weights'}"
         )
     return {**scores, "step": best}
+
+
+def _export(folder: Path, description: Description, variables: dict[str, Any]) -> None:
+    if folder.exists():  # of an earlier end of the same training
+        shutil.rmtree(folder)
+    export_weights(folder, description, variables)
 
 
 def environment() -> dict[str, Any]:

@@ -7,7 +7,7 @@ share of the batch, and of a function that averages over devices.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dm_pix
@@ -82,24 +82,29 @@ def train_step(
     return after, metrics
 
 
-def parallel_step(**arguments: Any) -> StepFunction:
-    """`train_step` on all local devices, given its keyword arguments but `average`.
+def parallel_step(devices: Sequence[jax.Device] | None = None, **arguments: Any) -> StepFunction:
+    """`train_step` on several devices at once.
 
     The state is replicated without a device axis; crops are [devices, b, h, w, 3]. The state that
     is handed in is used up (its memory is donated).
+
+    Args:
+        devices: By default all local ones.
+        **arguments: Those of `train_step` from `graph` on, but for `average`.
     """
     average = functools.partial(lax.pmean, axis_name=AXIS)
     return jax.pmap(
         functools.partial(train_step, average=average, **arguments),
         axis_name=AXIS,
+        devices=devices,
         in_axes=(None, 0, 0),
         out_axes=None,
         donate_argnums=0,
     )
 
 
-def replicate(state: TrainState) -> TrainState:
-    """A state in host memory, copied to every local device.
+def replicate(state: TrainState, devices: Sequence[jax.Device] | None = None) -> TrainState:
+    """A state in host memory, copied to every device (by default all local ones).
 
     Raises:
         TypeError: Some array is on a device already: donating a copy that shares its memory would
@@ -108,5 +113,5 @@ def replicate(state: TrainState) -> TrainState:
     for leaf in jax.tree.leaves(state):
         if not isinstance(leaf, np.ndarray | np.generic):
             raise TypeError(f"A state to replicate must be of NumPy arrays, got {type(leaf)}.")
-    mesh = jax.sharding.Mesh(np.array(jax.local_devices()), (AXIS,))
+    mesh = jax.sharding.Mesh(np.array(devices or jax.local_devices()), (AXIS,))
     return jax.device_put(state, jax.sharding.NamedSharding(mesh, jax.P()))

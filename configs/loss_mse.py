@@ -1,0 +1,17 @@
+"""JDNet trained on the mean squared error, Table 3 on Rain100H: PSNR 28.78, SSIM 0.8896.
+
+Cost: as configs/rain100h.py.
+Command: python train.py --config configs/loss_mse.py --workdir runs/mse \
+    --config.data.manual_dir=FOLDER_OF_YOUR_DOWNLOAD
+"""
+
+from ml_collections import ConfigDict
+
+from configs import rain100h
+
+
+def get_config() -> ConfigDict:
+    """The paper's recipe with another loss."""
+    config = rain100h.get_config()
+    config.loss = "mse"
+    return config

@@ -1,0 +1,27 @@
+"""A small JDNet for machines without a GPU: 4 units, trained on drawn rain and on your pairs.
+
+Command: python train.py --config configs/small.py --workdir runs/small \
+    --config.data.photographs=FOLDER --config.data.pairs=FOLDER
+"""
+
+from ml_collections import ConfigDict
+
+from configs import default
+
+
+def get_config() -> ConfigDict:
+    """4 units of 32 channels; warm-up and cosine, averaged weights, symmetries."""
+    config = default.get_config()
+    config.model.units = 4
+    config.batch_size = 8
+    config.train_steps = 5000
+    config.learning_rate = 1e-3
+    config.schedule = "cosine"
+    config.warmup_steps = 200
+    config.ema_decay = 0.999
+    config.data.augment = True
+    config.data.synthetic_share = 0.7
+    config.validation.held_out_count = 4
+    config.log_every_steps = 50
+    config.checkpoint_every_steps = 250
+    return config

@@ -1,0 +1,59 @@
+"""Trained networks by name or path, whatever form their weights have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
+from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.weights.files import WeightsError, check_variables, read_weights
+
+
+def load_variables(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
+    """The description and the variables of trained weights.
+
+    Args:
+        path: A name of bundled weights, a safetensors file, an orbax export, a run directory (its
+            best checkpoint is taken), or one checkpoint, `<run>/checkpoints/<step>`.
+
+    Raises:
+        WeightsError: There are no weights, or they are damaged.
+    """
+    folder = Path(path)
+    if (folder / "checkpoints").is_dir():
+        return _from_run(folder / "checkpoints", None)
+    if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
+        return _from_run(folder.parent, int(folder.name))
+    return read_weights(path)
+
+
+def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str = "rows") -> JDNet:
+    """A trained network in inference mode.
+
+    Args:
+        path: As for `load_variables`.
+        dtype: Type of activations.
+        attention_form: As for `jdnet_jax.create_model`.
+    """
+    description, variables = load_variables(path)
+    compute = Compute(dtype=dtype, attention=attention_form)
+    return fill(abstract_model(description, compute), variables)
+
+
+def _from_run(folder: Path, step: int | None) -> tuple[Description, dict[str, np.ndarray]]:
+    checkpoints = Checkpoints(folder, read_only=True)
+    try:
+        step = checkpoints.best_step() if step is None else step
+        if step is None:
+            raise WeightsError(
+                f"{folder}: there is no checkpoint here yet; train until the first one is saved."
+            )
+        variables, config = checkpoints.restore_model(step)
+    finally:
+        checkpoints.close()
+    description = Description.from_dict(config["model"])
+    check_variables(description, variables, origin=str(folder / str(step)))
+    return description, variables

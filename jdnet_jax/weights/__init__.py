@@ -1,0 +1,17 @@
+"""Weights as files: exports of a training, and those that come with the package."""
+
+from jdnet_jax.weights.files import (
+    WeightsError,
+    bundled_names,
+    export_weights,
+    read_weights,
+    write_safetensors,
+)
+
+__all__ = [
+    "WeightsError",
+    "bundled_names",
+    "export_weights",
+    "read_weights",
+    "write_safetensors",
+]

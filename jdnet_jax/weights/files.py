@@ -1,0 +1,149 @@
+"""Weights with the description of their network, apart from any training.
+
+Two forms hold the same: a folder written by orbax, which JAX programs read, and one safetensors
+file, which nearly every framework reads and which is what comes with the package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as ocp
+import safetensors
+import safetensors.numpy
+
+from jdnet_jax.models import Compute, Description, abstract_model, split_variables
+
+DESCRIPTION_FILE = "description.json"
+VARIABLES_FOLDER = "variables"
+BUNDLED = Path(__file__).parent
+
+
+class WeightsError(ValueError):
+    """Weights that are not there, are damaged or belong to another network."""
+
+
+def bundled_names() -> list[str]:
+    """Names of the weights that come with the package."""
+    return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
+
+
+def export_weights(
+    folder: Path, description: Description, variables: Mapping[str, np.ndarray]
+) -> None:
+    """Writes an orbax export: `description.json` and `variables/`.
+
+    Args:
+        folder: A folder that does not exist yet, or is empty.
+        description: The network's description.
+        variables: All its variables by name.
+
+    Raises:
+        FileExistsError: The folder holds something.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; export to a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((folder / VARIABLES_FOLDER).absolute(), dict(variables))
+    # Last, so that a folder with a description is whole.
+    text = json.dumps(description.to_dict(), indent=2) + "\n"
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+
+
+def write_safetensors(
+    file: Path, description: Description, variables: Mapping[str, np.ndarray]
+) -> None:
+    """Writes one safetensors file, the description in its metadata.
+
+    Args:
+        file: Where to; an existing file is replaced.
+        description: The network's description.
+        variables: All its variables by name.
+    """
+    arrays = {name: np.ascontiguousarray(value) for name, value in variables.items()}
+    metadata = {"description": json.dumps(description.to_dict())}
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
+    temporary.replace(file)
+
+
+def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
+    """Reads bundled weights, a safetensors file or an orbax export.
+
+    Args:
+        path: A name of `bundled_names()`, a file, or a folder.
+
+    Returns:
+        The description, and all variables by name, as float32.
+
+    Raises:
+        WeightsError: There are no such weights, or they are damaged; the message names the file.
+    """
+    if str(path) in bundled_names():
+        path = BUNDLED / f"{path}.safetensors"
+    path = Path(path)
+    if path.is_file():
+        fields, variables = _read_safetensors(path)
+    elif (path / DESCRIPTION_FILE).is_file():
+        fields, variables = _read_export(path)
+    else:
+        raise WeightsError(
+            f"{path}: there are no weights here. Give a .safetensors file, a folder that was "
+            "exported, a run directory or one of its checkpoints, or a name of bundled weights: "
+            f"{', '.join(bundled_names()) or 'none'}."
+        )
+    try:
+        description = Description.from_dict(fields)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: the description of the network is damaged: {error}") from error
+    check_variables(description, variables, origin=str(path))
+    return description, variables
+
+
+def check_variables(
+    description: Description, variables: Mapping[str, np.ndarray], *, origin: str
+) -> None:
+    """Checks that variables are those of the described network.
+
+    Raises:
+        WeightsError: A name is missing or unknown, or a shape is another; names a few.
+    """
+    _, params, statistics = split_variables(abstract_model(description, Compute()))
+    wanted = {name: v.shape for name, v in (params | statistics).items()}
+    given = {name: v.shape for name, v in variables.items()}
+    differing = sorted(n for n in wanted.keys() | given.keys() if wanted.get(n) != given.get(n))
+    if differing:
+        raise WeightsError(
+            f"{origin}: the weights do not fit their description; {len(differing)} variables are "
+            f"missing, unknown or of another shape, such as {', '.join(differing[:3])}. "
+            "The file is damaged or was put together from two."
+        )
+
+
+def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with safetensors.safe_open(file, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            variables = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        fields = json.loads(metadata["description"])
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(
+            f"{file}: this is no safetensors file with a JDNet's description ({error}); export "
+            "it again, or convert it first."
+        ) from error
+    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}
+
+
+def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        with ocp.StandardCheckpointer() as checkpointer:
+            variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder}: the export is damaged: {error}") from error
+    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}

@@ -1,0 +1,260 @@
+"""Training from a config to checkpoints and an export, stopped and gone on with."""
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jdnet_jax import Restorer, create_model
+from jdnet_jax.evaluation.command import evaluate
+from jdnet_jax.models import Description, abstract_model
+from jdnet_jax.models.layers import Compute
+from jdnet_jax.pretrained import load_variables
+from jdnet_jax.training import train
+from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.training.optimizer import make_optimizer
+from jdnet_jax.training.state import create_state
+from jdnet_jax.weights import WeightsError, export_weights, read_weights, write_safetensors
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
+TINY = {"channels": 16, "units": 1, "footprint": 3, "scales": 1, "pooling": 2}
+
+
+def load_config(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT))
+    return runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]()
+
+
+def tiny_config(monkeypatch, **changes):
+    """The shipped quickstart config, shrunk."""
+    config = load_config("quickstart", monkeypatch)
+    config.model.update(TINY)
+    config.update(
+        {"train_steps": 4, "batch_size": 4, "log_every_steps": 2, "checkpoint_every_steps": 2}
+    )
+    config.data.update({"crop_size": 16, "num_threads": 1})
+    config.validation.crop_size = 24
+    config.update(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of four steps, never stopped."""
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        best = train(tiny_config(monkeypatch), workdir)
+    return workdir, best
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_configs_describe_a_network(name, monkeypatch):
+    config = load_config(name, monkeypatch)
+    description = Description(**config.model)
+    assert abstract_model(description, Compute(dtype=config.dtype)).description == description
+    assert 0 < config.checkpoint_every_steps <= config.train_steps
+    with pytest.raises(AttributeError):
+        config.no_such_setting = 1
+
+
+def test_configs_are_the_papers(monkeypatch):
+    config = load_config("rain100h", monkeypatch)
+    assert Description(**config.model) == Description()
+    assert (config.batch_size, config.train_steps, config.learning_rate) == (12, 150_000, 5e-4)
+    assert config.train_steps == 1000 * 1800 / config.batch_size
+    assert (config.loss, config.data.crop_size, config.data.augment) == ("negative_ssim", 64, False)
+    r1, r2 = (load_config(f"ablation_{r}", monkeypatch).model for r in ("r1", "r2"))
+    assert (r1.attention, r1.calibration) == (False, False)
+    assert (r2.attention, r2.calibration) == (False, True)
+
+
+def test_train_leaves_a_run_that_describes_itself(run):
+    workdir, best = run
+    assert sorted(p.name for p in workdir.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "environment.json",
+        "tensorboard",
+        "train.log",
+        "weights",
+    ]
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "4"]
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["model"] == TINY | {"attention": True, "calibration": True}
+    assert json.loads((workdir / "environment.json").read_text())["versions"]["jax"]
+    log = (workdir / "train.log").read_text()
+    assert "from random weights, to step 4" in log
+    for step in (2, 4):
+        assert f"step {step}: " in log
+        assert f"step {step} validation: psnr" in log
+    assert best["step"] in (2, 4)
+    assert np.isfinite(best["psnr"])
+
+
+def test_train_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+    whole, _ = run
+    # Two steps and a stop, as a crash after the first checkpoint leaves it.
+    train(tiny_config(monkeypatch), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "4")
+    train(tiny_config(monkeypatch), tmp_path / "run")
+    assert "going on from step 2" in (tmp_path / "run" / "train.log").read_text()
+
+    like = whole_state(monkeypatch)
+    states = []
+    for workdir in (whole, tmp_path / "run"):
+        checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+        states.append(checkpoints.restore(4, like))
+        checkpoints.close()
+    jax.tree.map(np.testing.assert_array_equal, states[0][0], states[1][0])
+    assert states[0][1] == states[1][1]
+
+
+def whole_state(monkeypatch):
+    config = tiny_config(monkeypatch)
+    model = create_model(**config.model)
+    return create_state(model, make_optimizer(lambda _: 1.0), averaged=config.ema_decay > 0)
+
+
+def test_train_that_is_finished_stays_as_it_is(run, tmp_path, monkeypatch):
+    workdir, best = run
+    before = load_variables(workdir)[1]
+    assert train(tiny_config(monkeypatch), workdir) == best
+    after = load_variables(workdir)[1]
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
+    workdir, best = run
+    description, variables = load_variables(workdir)
+    assert description == Description(**TINY)
+    exported = workdir / "weights"
+    moved = tmp_path / "elsewhere"
+    exported.rename(moved)  # an export needs nothing of the run
+    try:
+        for path in (workdir / "checkpoints" / str(best["step"]), moved):
+            again, values = load_variables(path)
+            assert again == description
+            assert values.keys() == variables.keys()
+            assert all(np.array_equal(values[name], variables[name]) for name in values)
+    finally:
+        moved.rename(exported)
+
+
+def test_restorer_from_pretrained_restores_as_the_run_does(run):
+    workdir, _ = run
+    picture = np.random.default_rng(0).integers(0, 256, (20, 24, 3), np.uint8)
+    derained = [Restorer.from_pretrained(p)(picture) for p in (workdir, workdir / "weights")]
+    np.testing.assert_array_equal(*derained)
+    assert derained[0].dtype == np.uint8
+    assert not np.array_equal(derained[0], picture)
+
+
+def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
+    workdir, _ = run
+    config = tiny_config(monkeypatch)
+    table = evaluate(
+        config,
+        checkpoint=str(workdir),
+        predictions=None,
+        output=str(tmp_path),
+        pictures=True,
+        progress=False,
+    )
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores["mean"]["prediction"]) == {"paper", "rgb", "y"}
+    assert (tmp_path / "table.md").read_text() == table
+    assert "rainy input" in table
+    # The saved pictures, scored as any method's predictions are, give the same scores.
+    table = evaluate(
+        config,
+        checkpoint=None,
+        predictions=str(tmp_path / "pictures"),
+        output=str(tmp_path / "again"),
+        progress=False,
+    )
+    again = json.loads((tmp_path / "again" / "scores.json").read_text())
+    for protocol in ("rgb", "y"):
+        assert again["mean"]["prediction"][protocol] == scores["mean"]["prediction"][protocol]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"checkpoint": None, "predictions": None}, "either"),
+        ({"checkpoint": "a", "predictions": "b"}, "either"),
+        ({"checkpoint": "a", "predictions": None, "pictures": True}, "output"),
+        ({"checkpoint": "nowhere", "predictions": None}, "no weights here"),
+    ],
+)
+def test_evaluate_refuses(arguments, message, monkeypatch):
+    with pytest.raises(ValueError, match=message):
+        evaluate(tiny_config(monkeypatch), progress=False, **arguments)
+
+
+def test_evaluate_needs_pairs(monkeypatch):
+    with pytest.raises(ValueError, match="test_pairs"):
+        evaluate(tiny_config(monkeypatch, test_pairs=None), checkpoint="a", predictions=None)
+
+
+def test_checkpoints_keep_best_and_newest(tmp_path):
+    model = create_model(**TINY)
+    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=True)
+    checkpoints = Checkpoints(tmp_path / "c")
+    for step, psnr in ((1, 20.0), (2, 25.0), (3, 22.0), (4, 21.0), (5, 20.5)):
+        checkpoints.save(
+            state | {"step": np.int32(step)}, data={}, config={}, scores={"psnr": psnr}
+        )
+    checkpoints.wait()
+    assert sorted(int(p.name) for p in (tmp_path / "c").iterdir()) == [2, 4, 5]
+    assert (checkpoints.best_step(), checkpoints.latest_step()) == (2, 5)
+    assert checkpoints.scores(2) == {"psnr": 25.0}
+    restored, _, _ = checkpoints.restore(5, state)
+    jax.tree.map(np.testing.assert_array_equal, restored, state | {"step": np.int32(5)})
+    checkpoints.close()
+
+
+def test_read_weights_round_trips_both_forms(tmp_path):
+    model = create_model(seed=3, **TINY)
+    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
+    variables = state["params"] | state["statistics"]
+    export_weights(tmp_path / "export", model.description, variables)
+    write_safetensors(tmp_path / "w.safetensors", model.description, variables)
+    for path in (tmp_path / "export", tmp_path / "w.safetensors"):
+        description, values = read_weights(path)
+        assert description == model.description
+        assert values.keys() == variables.keys()
+        assert all(np.array_equal(values[name], variables[name]) for name in values)
+
+
+def test_export_weights_refuses_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="not empty"):
+        export_weights(tmp_path, Description(), {})
+
+
+def test_read_weights_refuses_damage(tmp_path):
+    model = create_model(**TINY)
+    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
+    variables = state["params"] | state["statistics"]
+    file = tmp_path / "w.safetensors"
+    with pytest.raises(WeightsError, match="no weights here"):
+        read_weights(file)
+    write_safetensors(file, model.description, variables)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        read_weights(file)
+    write_safetensors(file, Description(**TINY | {"units": 2}), variables)
+    with pytest.raises(WeightsError, match="do not fit"):
+        read_weights(file)
+    write_safetensors(
+        file, model.description, {k: v for k, v in variables.items() if k != "head/bias"}
+    )
+    with pytest.raises(WeightsError, match="head/bias"):
+        read_weights(file)
