@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jdnet_jax import Restorer, create_model
+from jdnet_jax.cli import main
 from jdnet_jax.evaluation.command import evaluate
 from jdnet_jax.models import Description, abstract_model
 from jdnet_jax.models.layers import Compute
@@ -230,6 +231,18 @@ def test_read_weights_round_trips_both_forms(tmp_path):
         assert description == model.description
         assert values.keys() == variables.keys()
         assert all(np.array_equal(values[name], variables[name]) for name in values)
+
+
+def test_export_command_writes_what_opens_without_the_run(run, tmp_path, capsys):
+    workdir, _ = run
+    expected = load_variables(workdir)
+    for name in ("folder", "file.safetensors"):
+        assert main(["export", str(workdir), "-o", str(tmp_path / name)]) == 0
+        description, variables = load_variables(tmp_path / name)
+        assert description == expected[0]
+        assert all(np.array_equal(variables[n], v) for n, v in expected[1].items())
+    assert main(["export", str(workdir), "-o", str(tmp_path / "folder")]) == 2
+    assert "exists" in capsys.readouterr().err
 
 
 def test_export_weights_refuses_a_folder_that_holds_something(tmp_path):

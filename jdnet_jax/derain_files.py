@@ -1,0 +1,211 @@
+"""Deraining picture files, one or many: the `derain` command and the function behind it."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from jdnet_jax.derain_plan import Plan, plan_derain
+from jdnet_jax.pictures import Samples, check_output, read_picture, write_picture
+
+Restore = Callable[[Samples], Samples]
+"""Takes a rainy picture, uint8 or uint16 [h, w, 3], and gives the derained one, kind kept."""
+
+EXAMPLES = """\
+examples:
+  one picture:
+    python -m jdnet_jax derain rainy.jpg -o derained.jpg
+  several, into a folder, under their own names:
+    python -m jdnet_jax derain a.png b.tiff holiday/*.jpg -o derained
+  a folder with all its sub-folders; later only what is new:
+    python -m jdnet_jax derain photographs -o derained
+    python -m jdnet_jax derain photographs -o derained --skip-existing
+  pictures of kinds that are only read (GIF, PSD, ICO, ...), as PNG:
+    python -m jdnet_jax derain old -o derained --format png
+
+Grey pictures stay grey, and alpha channel, 16 bits a channel, colour profile and EXIF block are
+kept; the EXIF orientation is applied. CMYK becomes sRGB. A format that cannot hold what a picture
+has (a JPEG an alpha channel, say) is an error for that picture, and the others go on.
+
+exit status: 0 all went well, 1 some pictures failed, 2 nothing was run (see the message)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a batch.
+
+    Attributes:
+        done: the files written.
+        skipped: what was left alone, each with the reason.
+        failed: the sources of which there is no derained version, each with a one-line message.
+    """
+
+    done: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+    failed: tuple[tuple[Path, str], ...]
+
+
+def derain_files(
+    inputs: Sequence[Path],
+    output: Path,
+    restore: Restore,
+    *,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    recursive: bool = True,
+    suffix: str | None = None,
+    progress: bool = True,
+) -> Summary:
+    """Derains picture files; see `plan_derain` for what goes where, and for its arguments.
+
+    A picture that fails does not stop the others. Whatever would go wrong with the names of all
+    (missing inputs, outputs that exist, two pictures for one name) does, before anything is run.
+
+    Args:
+        inputs: files and folders.
+        output: a file or a folder, made if need be.
+        restore: derains one picture, uint8 or uint16 [h, w, 3], keeping dtype and shape.
+        overwrite: whether files that exist may be replaced.
+        skip_existing: whether pictures whose output exists are left alone.
+        recursive: whether folders are searched with their sub-folders.
+        suffix: of all outputs in the folder, such as '.png', instead of their sources' own.
+        progress: whether several pictures get a progress bar on stderr.
+
+    Raises:
+        OSError, ValueError: as `plan_derain`.
+    """
+    plan = plan_derain(
+        inputs,
+        output,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        recursive=recursive,
+        suffix=suffix,
+    )
+    return run_plan(plan, restore, overwrite=overwrite, progress=progress)
+
+
+def run_plan(plan: Plan, restore: Restore, *, overwrite: bool, progress: bool) -> Summary:
+    """Derains the pictures of a plan; arguments as for `derain_files`."""
+    done: list[Path] = []
+    failed: list[tuple[Path, str]] = []
+    hidden = not progress or len(plan.jobs) < 2
+    with tqdm(plan.jobs, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True) as bar:
+        for job in bar:
+            try:
+                picture = read_picture(job.source)
+                check_output(job.output, picture)  # before the minutes a large picture may take
+                derained = restore(picture.rgb)
+                job.output.parent.mkdir(parents=True, exist_ok=True)
+                write_picture(job.output, picture, derained, overwrite=overwrite)
+            # PictureError is a ValueError; RuntimeError is what an accelerator raises when its
+            # memory is full. Anything else is a fault of the program and stops the batch.
+            except (OSError, ValueError, RuntimeError, MemoryError) as error:
+                failed.append((job.source, _one_line(job.source, error)))
+                bar.set_postfix(failed=len(failed))
+            else:
+                done.append(job.output)
+    return Summary(tuple(done), plan.skipped, tuple(failed))
+
+
+def _one_line(source: Path, error: Exception) -> str:
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0] if str(source) in lines[0] else f"{source}: {lines[0]}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of `derain`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Remove rain from pictures: files and folders of any format Pillow reads, 4x4 pixels or\n"
+        "larger."
+    )
+    parser.epilog = EXAMPLES
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="picture or folder")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        metavar="OUT",
+        help="picture file (for one picture) or folder, made if need be",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="PATH_OR_NAME",
+        help="a run directory, one of its checkpoints, an export, a .safetensors file, or the name"
+        " of bundled weights (default: the bundled ones, if there is one choice)",
+    )
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave alone pictures whose output exists"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="SUFFIX",
+        help="write all pictures of a batch as png, tiff, jpg, ... instead of their own format",
+    )
+    parser.add_argument(
+        "--no-recursive", action="store_true", help="leave out the sub-folders of folders"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs `derain`; the exit status."""
+    suffix = arguments.format and "." + arguments.format.lower().removeprefix(".")
+    plan = plan_derain(
+        arguments.inputs,
+        arguments.output,
+        overwrite=arguments.overwrite,
+        skip_existing=arguments.skip_existing,
+        recursive=not arguments.no_recursive,
+        suffix=suffix,
+    )
+    if plan.jobs:
+        from jdnet_jax.restore import Restorer  # jax takes seconds: after the names are checked
+
+        weights = arguments.weights or _only_bundled_weights()
+        restore: Restore = Restorer.from_pretrained(weights)
+        overwrite, progress = arguments.overwrite, not arguments.quiet
+        summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
+    else:
+        summary = Summary((), plan.skipped, ())
+    for _, message in summary.failed:
+        print(f"jdnet_jax: error: {message}", file=sys.stderr)
+    if not arguments.quiet:
+        print(_told(summary, arguments.output))
+    return 1 if summary.failed else 0
+
+
+def _only_bundled_weights() -> str:
+    """The name of the bundled weights, where there is nothing to choose between."""
+    from jdnet_jax.weights import bundled_names
+
+    names = bundled_names()
+    if len(names) != 1:
+        choice = (
+            f"several come with this package ({', '.join(names)})"
+            if names
+            else ("none come with this package")
+        )
+        raise ValueError(f"no weights were named, and {choice}; give --weights PATH_OR_NAME")
+    return names[0]
+
+
+def _told(summary: Summary, output: Path) -> str:
+    """The summary as a sentence: '12 pictures derained into out, 3 skipped (2 hidden, ...)'."""
+    count = len(summary.done)
+    parts = [f"{count} picture{'' if count == 1 else 's'} derained into {output}"]
+    if summary.skipped:
+        reasons = Counter(reason for _, reason in summary.skipped)
+        told = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
+        parts.append(f"{len(summary.skipped)} skipped ({told})")
+    if summary.failed:
+        parts.append(f"{len(summary.failed)} failed")
+    return ", ".join(parts)

@@ -1,0 +1,24 @@
+"""Picture files in and out, faithfully: any format, mode and bit depth, upright, nothing lost.
+
+`read_picture` gives upright RGB and keeps what else the file held; `write_picture` puts derained
+RGB in its place. Pictures are uint8 or uint16 here, in the sample values of the file.
+"""
+
+from jdnet_jax.pictures.formats import is_picture_suffix, output_format, picture_suffixes
+from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, Samples
+from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
+from jdnet_jax.pictures.write import check_output, write_picture
+
+__all__ = [
+    "SMALLEST_SIDE",
+    "JpegSettings",
+    "Picture",
+    "PictureError",
+    "Samples",
+    "check_output",
+    "is_picture_suffix",
+    "output_format",
+    "picture_suffixes",
+    "read_picture",
+    "write_picture",
+]

@@ -1,0 +1,110 @@
+"""What comes with the samples of a picture: orientation, EXIF block, colour profile, resolution."""
+
+import io
+import math
+import warnings
+from collections.abc import Callable
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.ExifTags import IFD
+
+from jdnet_jax.pictures.picture import Samples
+
+ORIENTATION = 274
+
+# Tags of the first directory that describe how the samples of that one file are stored (a TIFF's
+# EXIF block is the file's own directory), or that are kept as something else: 274 is applied,
+# 282, 283 and 296 are the resolution, 34675 is the colour profile. XMP (700), IPTC (33723) and
+# Photoshop's blocks (34377, 37724) are copies of such facts that would contradict the new file.
+_NOT_KEPT = {
+    *range(254, 260), *range(262, 267), 273, ORIENTATION, *range(277, 285), *range(288, 294), 296,
+    297, 301, 317, *range(320, 326), 330, *range(332, 335), *range(336, 344), 347, *range(512, 522),
+    *range(529, 533), 700, 33723, 34377, 34675, 37724,
+}  # fmt: skip
+
+
+def upright(samples: Samples, orientation: int) -> Samples:
+    """Samples turned and mirrored as the EXIF orientation asks, 1 (as they are) to 8.
+
+    Args:
+        samples: [h, w, c].
+        orientation: EXIF tag 274. Numbers outside 1..8 mean nothing and change nothing.
+
+    Returns:
+        [h, w, c], or [w, h, c] for 5 to 8, contiguous.
+    """
+    turned = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a[::-1].swapaxes(0, 1),
+        7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+        8: lambda a: a[:, ::-1].swapaxes(0, 1),
+    }.get(orientation, lambda a: a)(samples)
+    return np.ascontiguousarray(turned)
+
+
+def orientation_and_exif(
+    path: str | PathLike[str], load: Callable[[], Image.Exif]
+) -> tuple[int, bytes]:
+    """The orientation an EXIF block asks for, and the block without it and without a thumbnail.
+
+    Many cameras and programs write damaged EXIF blocks. Such a block is left out, with a warning:
+    the picture itself is whole.
+
+    Args:
+        path: the file's name, for the warning.
+        load: gives the block.
+
+    Returns:
+        The orientation (1 where nothing is said), and bytes that begin with b'Exif' or are empty.
+    """
+    kept = Image.Exif()
+    try:
+        exif = load()
+        orientation = int(exif.get(ORIENTATION, 1))
+        for tag in exif:
+            if tag in (IFD.Exif, IFD.GPSInfo):
+                kept[tag] = _directory(exif, tag)
+            elif tag not in _NOT_KEPT:
+                kept[tag] = exif[tag]
+        return orientation, kept.tobytes() if len(kept) else b""
+    except Exception as error:  # Pillow's EXIF code raises whatever the damaged numbers lead to
+        warnings.warn(
+            f"{path}: its EXIF block cannot be read and is left out ({error})", stacklevel=2
+        )
+        return 1, b""
+
+
+def _directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    directory = dict(exif.get_ifd(tag))
+    if IFD.Interop in directory:
+        directory[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
+    return directory
+
+
+def resolution(dpi: Any) -> tuple[float, float] | None:
+    """Pillow's `dpi` as two floats, or None where it is missing or makes no sense."""
+    try:
+        x, y = (float(value) for value in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    # 65535 is what the two bytes of a JPEG hold.
+    return (x, y) if all(math.isfinite(v) and 0 < v <= 65535 for v in (x, y)) else None
+
+
+def profile_name(profile: bytes) -> str:
+    """The description a colour profile gives of itself; '' for one that cannot be opened."""
+    try:
+        return ImageCms.getProfileDescription(ImageCms.getOpenProfile(io.BytesIO(profile))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return ""
+
+
+def profile_is_grey(profile: bytes) -> bool:
+    """Whether a colour profile is for grey pictures (ICC.1, header bytes 16 to 19)."""
+    return profile[16:20] == b"GRAY"

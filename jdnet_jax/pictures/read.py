@@ -1,0 +1,226 @@
+"""Reading a picture file: any format Pillow knows, any mode, as upright RGB with nothing lost."""
+
+import io
+import warnings
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms, JpegImagePlugin
+
+from jdnet_jax.pictures.formats import readable_formats
+from jdnet_jax.pictures.metadata import (
+    orientation_and_exif,
+    resolution,
+    upright,
+)
+from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, Samples
+from jdnet_jax.pictures.read_16bit import tiff_samples, uint16_samples
+
+SMALLEST_SIDE = 4
+"""The network pools over 4x4 and reflects 3 pixels at each border: 4 pixels a side at least."""
+
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def read_picture(path: str | PathLike[str]) -> Picture:
+    """Reads a picture of any format Pillow reads, for the network and to be written back alike.
+
+    Grey, palette, black-and-white, RGB and CMYK pictures, with or without alpha (or a transparent
+    palette entry or colour), of 8 or 16 bits a channel. A palette becomes the colours or greys it
+    stands for and black and white become grey: a derained picture needs more than they hold. CMYK
+    becomes sRGB, through the picture's colour profile if it has one. Of an ICO, PSD or MPO
+    file, which hold one picture several times, it is the largest, the composite and the primary.
+
+    Kept for `write_picture`: colour profile, EXIF block (without thumbnail), resolution and a
+    JPEG's compression. Not kept: XMP and IPTC blocks, comments and other text.
+
+    Args:
+        path: the file. What it is, is told by its contents, not by its suffix.
+
+    Returns:
+        The picture, with `rgb` upright: the EXIF orientation is applied.
+
+    Raises:
+        PictureError: the file is missing, empty, damaged, no picture, an animation or otherwise
+            several pictures, smaller than 4x4, larger than Pillow's limit against decompression
+            bombs, or of a kind that would lose something (float, more than 16 bits, LAB, ...).
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        problem = f"the file cannot be read ({error.strerror or error})"
+        raise PictureError(path, problem, "give the name of a picture file") from error
+    if not data:
+        raise PictureError(path, "the file is empty", "replace it by a whole copy")
+    try:
+        decoded = _decode_tiff(path, data) or _decode(path, data)
+    except PictureError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        remedy = "convert it to PNG, TIFF or JPEG, or replace it by a whole copy"
+        raise PictureError(path, "it is no picture of a format Pillow reads", remedy) from error
+    except Image.DecompressionBombError as error:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        remedy = "cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        raise PictureError(path, f"it has more than {limit} pixels", remedy) from error
+    except Exception as error:  # on damaged data decoders raise anything, AttributeError included
+        problem = f"the picture is damaged or of an unknown kind ({error or type(error).__name__})"
+        raise PictureError(path, problem, "replace it by a whole copy, or convert it") from error
+    return _picture(path, decoded)
+
+
+class _Decoded(NamedTuple):
+    samples: Samples
+    format: str
+    orientation: int
+    exif: bytes
+    icc_profile: bytes | None
+    dpi: tuple[float, float] | None
+    jpeg: JpegSettings | None = None
+
+
+def _picture(path: str | PathLike[str], decoded: _Decoded) -> Picture:
+    height, width, channels = decoded.samples.shape
+    if min(height, width) < SMALLEST_SIDE:
+        raise PictureError(
+            path,
+            f"a picture has at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, this one"
+            f" {width}x{height}",
+            "enlarge it or leave it out",
+        )
+    samples = upright(decoded.samples, decoded.orientation)
+    grey = channels < 3
+    rgb = np.repeat(samples[..., :1], 3, axis=-1) if grey else samples[..., :3]
+    return Picture(
+        rgb=np.ascontiguousarray(rgb),
+        alpha=np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None,
+        grey=grey,
+        format=decoded.format,
+        icc_profile=decoded.icc_profile,
+        exif=decoded.exif,
+        dpi=decoded.dpi,
+        jpeg=decoded.jpeg,
+    )
+
+
+def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
+    """A TIFF of 16 bits a channel; None for every other file, those Pillow decodes."""
+    tiff = tiff_samples(path, data) if data.startswith(_TIFF_SIGNATURES) else None
+    if tiff is None:
+        return None
+
+    def load() -> Image.Exif:
+        exif = Image.Exif()
+        exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
+        return exif
+
+    _, kept = orientation_and_exif(path, load)
+    return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
+
+
+def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
+    with warnings.catch_warnings():
+        # Large is allowed; what is too large is an error (DecompressionBombError).
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image = Image.open(io.BytesIO(data), formats=readable_formats())
+    with image:
+        _require_one_picture(path, image)
+        samples: Samples | None = uint16_samples(path, data, image)
+        image.load()
+        icc_profile = image.info.get("icc_profile") or None
+        if samples is None:
+            samples, icc_profile = _pillow_samples(path, image, icc_profile)
+        # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
+        orientation, exif = orientation_and_exif(path, image.getexif)
+        return _Decoded(
+            samples,
+            image.format or "",
+            orientation,
+            exif,
+            icc_profile,
+            resolution(image.info.get("dpi")),
+            _jpeg_settings(image),
+        )
+
+
+def _require_one_picture(path: str | PathLike[str], image: Image.Image) -> None:
+    """An animation, or another file of several pictures, has no one derained version."""
+    frames = getattr(image, "n_frames", 1)
+    if image.format == "PSD":  # its frames are the layers of the one picture
+        return
+    if image.format == "MPO":
+        # Cameras put previews and gain maps beside the one picture, and whole pictures only of
+        # these kinds (CIPA DC-007: panorama, two views, several angles).
+        entries = getattr(image, "mpinfo", {}).get(0xB002, [])
+        kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
+        if not any(kind.startswith("Multi-Frame") for kind in kinds):
+            return
+    if frames > 1:
+        raise PictureError(
+            path,
+            f"{image.format} of {frames} frames, and only single pictures are derained",
+            "save each frame as a file of its own",
+        )
+
+
+def _pillow_samples(
+    path: str | PathLike[str], image: Image.Image, icc_profile: bytes | None
+) -> tuple[Samples, bytes | None]:
+    """The samples of a loaded picture, and the colour profile that they have now."""
+    mode, clear = image.mode, image.has_transparency_data
+    if mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
+        return _grey_16bit(image), icc_profile
+    if mode in ("I", "F", "LAB"):
+        kind = {
+            "I": "32-bit or signed integers",
+            "F": "floating-point numbers",
+            "LAB": "LAB colours",
+        }
+        raise PictureError(
+            path,
+            f"its values are {kind[mode]}, whose black and white are not known",
+            "convert it to grey or RGB of 8 or 16 bits first",
+        )
+    if mode == "CMYK":
+        if icc_profile is None:
+            return np.asarray(image.convert("RGB")), None
+        return _cmyk_as_srgb(path, image, icc_profile), None
+    if mode in ("1", "L", "LA", "La"):
+        target = "LA" if clear else "L"
+    else:
+        target = "RGBA" if clear else "RGB"
+    samples = np.asarray(image if mode == target else image.convert(target))
+    samples = samples.reshape(image.height, image.width, -1)
+    if mode in ("P", "PA") and (samples[..., :2] == samples[..., 1:3]).all():
+        samples = samples[..., [0, 3] if clear else [0]]  # a palette of greys, as in every grey GIF
+    return samples, icc_profile
+
+
+def _cmyk_as_srgb(path: str | PathLike[str], image: Image.Image, icc_profile: bytes) -> Samples:
+    try:
+        inks = ImageCms.getOpenProfile(io.BytesIO(icc_profile))
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(image, inks, srgb, outputMode="RGB")
+    except ImageCms.PyCMSError as error:
+        problem = f"the colour profile of this CMYK picture cannot be used ({error})"
+        raise PictureError(path, problem, "convert it to RGB first") from error
+    return np.asarray(converted)
+
+
+def _grey_16bit(image: Image.Image) -> Samples:
+    grey = np.asarray(image).astype(np.uint16)[..., None]
+    clear = image.info.get("transparency")
+    if clear is None:
+        return grey
+    alpha = np.where(grey == int(clear), 0, 65535).astype(np.uint16)
+    return np.concatenate([grey, alpha], axis=-1)
+
+
+def _jpeg_settings(image: Image.Image) -> JpegSettings | None:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.mode == "CMYK":
+        return None
+    tables = tuple(tuple(table) for _, table in sorted(image.quantization.items()))
+    subsampling = JpegImagePlugin.get_sampling(image)
+    return JpegSettings(tables, subsampling, bool(image.info.get("progressive")))

@@ -1,0 +1,217 @@
+"""Reading pictures of 16 bits a channel in full, where Pillow would hand out 8 of the bits.
+
+Pillow has no mode for 16-bit colour, nor for 16-bit grey with alpha: it drops the low bytes and
+does not say so. Here OpenCV reads them (PNG, PPM, JPEG 2000) or tifffile; a file that neither reads
+in full is an error.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from jdnet_jax.pictures.metadata import ORIENTATION, resolution
+from jdnet_jax.pictures.picture import PictureError
+
+_REMEDY = "convert it to a PNG or TIFF of 8 or 16 bits a channel first"
+
+
+def uint16_samples(
+    path: str | PathLike[str], data: bytes, image: Image.Image
+) -> NDArray[np.uint16] | None:
+    """The samples of a file with 16-bit colour, or None for one that Pillow reads in full.
+
+    Args:
+        path: the file's name, for the error message.
+        data: the whole file; no TIFF (see `tiff_page`).
+        image: the same file as Pillow opened it, not yet loaded.
+
+    Returns:
+        uint16 [h, w, c] as stored, not yet turned upright.
+
+    Raises:
+        PictureError: more than 8 bits a channel in a format of which only 8 can be read.
+        Exception: whatever Pillow raises on damaged data. It decodes every file first, because
+            OpenCV tells damage only on stderr.
+    """
+    if image.mode.startswith("I"):
+        return None
+    codec, rawmode, maximum = _storage(image)
+    if image.format == "PNG" and rawmode.endswith(";16B"):
+        image.load()
+        samples = _decode(path, data)
+        # A grey picture with alpha comes with its grey repeated.
+        return samples[..., [0, 3]] if rawmode == "LA;16B" else samples
+    if image.format == "PPM" and maximum > 255:
+        image.load()
+        # OpenCV hands out the numbers of the file; white shall be 65535, whatever it is there.
+        scaled = (_decode(path, data).astype(np.uint32) * 65535 + maximum // 2) // maximum
+        return scaled.astype(np.uint16)
+    bits = 16 if codec == "SGI16" or re.search(r";16[BLN]$", rawmode) else 8
+    if image.format == "JPEG2000":
+        bits = _jpeg2000_bits(data)
+        if bits == 16 and image.mode in ("RGB", "RGBA"):
+            image.load()
+            return _decode(path, data)
+    if image.format == "AVIF":
+        # ISO/IEC 23008-12, box 'pixi': version and flags, number of channels, bits of each.
+        bits = max([8, *(box[0] for box in re.findall(rb"pixi\0{4}[\1-\4]([\1-\x20])", data))])
+    if bits > 8:
+        problem = f"{bits} bits a channel ({image.mode}), of which only 8 can be read in"
+        raise PictureError(path, f"{problem} {image.format}", _REMEDY)
+    return None
+
+
+def _storage(image: Image.Image) -> tuple[str, str, int]:
+    """Pillow's codec, its raw mode, and the white of a PPM (0 elsewhere)."""
+    tiles = getattr(image, "tile", None)
+    if not tiles:
+        return "", "", 0
+    arguments = tiles[0].args if isinstance(tiles[0].args, tuple) else (tiles[0].args,)
+    codec = str(tiles[0].codec_name)
+    maximum = int(arguments[1]) if codec.startswith("ppm") else 0
+    return codec, str(arguments[0]) if arguments else "", maximum
+
+
+def _jpeg2000_bits(data: bytes) -> int:
+    """The depth of the first component, from the SIZ marker that opens the codestream."""
+    start = data.index(b"\xff\x4f\xff\x51")
+    return (data[start + 42] & 0x7F) + 1
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keeps OpenCV from printing its errors and warnings: what matters of them is raised here."""
+    logging = cv2.utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
+
+
+def _decode(path: str | PathLike[str], data: bytes) -> NDArray[np.uint16]:
+    """The samples as OpenCV reads them, RGB(A), as stored."""
+    with quiet_opencv():
+        samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise PictureError(path, "its 16-bit samples cannot be decoded", _REMEDY)
+    samples = samples.reshape(*samples.shape[:2], -1)
+    order = [2, 1, 0, 3][: samples.shape[-1]] if samples.shape[-1] > 2 else slice(None)
+    return samples[..., order].astype(np.uint16, copy=False)
+
+
+class TiffSamples(NamedTuple):
+    """A 16-bit TIFF: uint16 [h, w, c] as stored, and the tags that say how to see them."""
+
+    samples: NDArray[np.uint16]
+    orientation: int
+    icc_profile: bytes | None
+    dpi: tuple[float, float] | None
+
+
+def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
+    """The samples of a TIFF of 16 bits a channel, or None for one that Pillow reads in full.
+
+    Raises:
+        PictureError: several pages; floating point, signed or 32-bit values; extra channels of
+            unspecified meaning; any other kind that would be read wrongly.
+        Exception: whatever tifffile raises on damaged data, and `DecompressionBombError`.
+    """
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        # Bit 0 of the subfile type marks a reduced copy of another page.
+        pages = [
+            page
+            for page in tiff.pages
+            if not (isinstance(page, tifffile.TiffPage) and int(page.subfiletype) & 1)
+        ]
+        page = pages[0]
+        if len(pages) != 1 or not isinstance(page, tifffile.TiffPage):
+            raise PictureError(
+                path, f"it is a TIFF of {len(pages)} pages, not one", "save each page as a file"
+            )
+        if page.dtype is None or page.dtype.kind not in "bu" or page.dtype.itemsize > 2:
+            raise PictureError(
+                path, f"its values are {page.dtype}, whose black and white are not known", _REMEDY
+            )
+        if 0 in page.extrasamples:
+            raise PictureError(
+                path,
+                "it has extra channels of unspecified meaning",
+                "save it without them, or with the last one marked as alpha",
+            )
+        if page.dtype.itemsize == 1:
+            return None
+        return TiffSamples(
+            _tiff_page_samples(path, data, page),
+            int(_tag(page, ORIENTATION, 1)),
+            _tag(page, 34675, None),
+            _tiff_dpi(page),
+        )
+
+
+def _tag(page: tifffile.TiffPage, code: int, default: Any) -> Any:
+    tag = page.tags.get(code)
+    return default if tag is None else tag.value
+
+
+def _tiff_dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
+    """Dots per inch, where the resolution has a unit (2: inch, 3: centimetre)."""
+    known = int(_tag(page, 296, 2)) in (2, 3) and 282 in page.tags and 283 in page.tags
+    return resolution(page.get_resolution(unit=tifffile.RESUNIT.INCH)) if known else None
+
+
+def _tiff_page_samples(
+    path: str | PathLike[str], data: bytes, page: tifffile.TiffPage
+) -> NDArray[np.uint16]:
+    """uint16 [h, w, c] of a grey or RGB page, with 0 black and alpha not multiplied in."""
+    photometric = int(page.photometric)  # 0 and 1: grey, white or black is zero; 2: RGB
+    colours, extra = page.samplesperpixel - len(page.extrasamples), page.extrasamples
+    if photometric == 2 and colours == 4:  # OpenCV's way to write alpha: unmarked
+        colours, extra = 3, (2,)
+    if page.bitspersample != 16 or photometric > 2 or colours != (3 if photometric == 2 else 1):
+        raise PictureError(
+            path,
+            f"it is a TIFF of {page.bitspersample} bits, {colours} colour channels and"
+            f" photometric interpretation {photometric}",
+            _REMEDY,
+        )
+    if len(extra) > 1:
+        raise PictureError(path, f"it has {len(extra)} extra channels", _REMEDY)
+    if page.imagewidth * page.imagelength > 2 * (Image.MAX_IMAGE_PIXELS or float("inf")):
+        raise Image.DecompressionBombError  # Pillow's limit for the files that it opens itself
+    try:
+        samples = page.asarray()
+    except ValueError as error:
+        # tifffile's way to say that it cannot undo a compression, such as LZW, by itself.
+        if "imagecodecs" not in str(error) or int(page.planarconfig) != 1:
+            raise
+        samples = _decode(path, _without_orientation(data, page))
+    if page.axes == "SYX":
+        samples = np.moveaxis(samples, 0, -1)
+    samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
+    if photometric == 0:
+        samples = np.concatenate([65535 - samples[..., :1], samples[..., 1:]], axis=-1)
+    if 1 in extra:  # associated alpha: the colours are multiplied by it
+        alpha = samples[..., -1:].astype(np.float64)
+        colour = np.rint(samples[..., :-1] * (65535 / np.maximum(alpha, 1))).clip(0, 65535)
+        samples = np.concatenate([colour.astype(np.uint16), samples[..., -1:]], axis=-1)
+    return samples
+
+
+def _without_orientation(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """The file with orientation 1, so that it does not matter whether the decoder applies it."""
+    tag = page.tags.get(ORIENTATION)
+    if tag is None:
+        return data
+    one = (1).to_bytes(2, "little" if page.parent.byteorder == "<" else "big")
+    return data[: tag.valueoffset] + one + data[tag.valueoffset + 2 :]

@@ -1,0 +1,111 @@
+"""Writing a derained picture: like its source, whole or not at all, never over another unasked."""
+
+import os
+import uuid
+from os import PathLike
+from pathlib import Path
+
+from jdnet_jax.pictures.encode import encode
+from jdnet_jax.pictures.formats import LOSSLESS, output_channels, output_format
+from jdnet_jax.pictures.metadata import profile_is_grey, profile_name
+from jdnet_jax.pictures.picture import Picture, PictureError, Samples
+
+
+def check_output(path: str | PathLike[str], picture: Picture) -> int:
+    """Makes sure that `picture` can be written to `path` without a loss of what it holds.
+
+    Derained colours are no such loss: a JPEG compresses them as it always does. Resolution and EXIF
+    block are left out of formats that have no place for them.
+
+    Args:
+        path: the output's name; its suffix says the format.
+        picture: the picture, as read.
+
+    Returns:
+        The number of channels it gets there: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+
+    Raises:
+        PictureError: the format is not written, or holds no alpha channel, no 16 bits, no colour
+            or no colour profile, and the picture has it.
+    """
+    target = output_format(path)
+    held = (1 if picture.grey else 3) + (picture.alpha is not None)
+    channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
+    profile = picture.icc_profile
+    if profile is None:
+        return channels
+    name = profile_name(profile)
+    if not target.metadata and "srgb" not in name.lower():
+        problem = f"{target.name} is written without the picture's colour profile ({name!r})"
+        raise PictureError(path, problem, LOSSLESS)
+    if channels != held and profile_is_grey(profile):
+        problem = (
+            f"{target.name} holds no grey, and the picture's colour profile ({name!r}) is grey"
+        )
+        raise PictureError(path, problem, LOSSLESS)
+    return channels
+
+
+def write_picture(
+    path: str | PathLike[str], picture: Picture, rgb: Samples, *, overwrite: bool = False
+) -> None:
+    """Writes `rgb` as a file that is otherwise like the one `picture` was read from.
+
+    Grey is written as grey, with the alpha channel, the bit depth, the colour profile, the EXIF
+    block and the resolution of the source, in the format of the suffix. With `picture.rgb` itself
+    the file holds exactly the source's samples in PNG, TIFF, WebP, BMP, PPM, JPEG 2000, TGA, ...
+    A JPEG is compressed with the tables of its source, from another format with quality 95; AVIF
+    always with quality 95.
+
+    The file appears whole or not at all: it is written under another name and then renamed.
+
+    Args:
+        path: the output; its folder exists.
+        picture: what the source was.
+        rgb: the derained picture, dtype and shape of `picture.rgb`.
+        overwrite: whether a file of that name may be replaced.
+
+    Raises:
+        PictureError: `rgb` is not like the source's; the format would lose something (see
+            `check_output`) or cannot take this picture (such as a too long side); the file exists;
+            the disk refuses.
+    """
+    path = Path(path)
+    if rgb.dtype != picture.rgb.dtype or rgb.shape != picture.rgb.shape:
+        raise PictureError(
+            path,
+            f"the derained picture is {rgb.dtype} {list(rgb.shape)}, its source"
+            f" {picture.rgb.dtype} {list(picture.rgb.shape)}",
+            "return the dtype and shape that came in",
+        )
+    channels = check_output(path, picture)
+    samples = picture.samples(rgb)
+    if channels != samples.shape[-1]:  # a format without grey
+        alpha = samples.shape[-1] - 1
+        samples = samples[..., [0, 0, 0, 1][: 3 + alpha]]
+    try:
+        data = encode(samples, picture, output_format(path), path.suffix.lower())
+    except Exception as error:  # encoders raise as many kinds as decoders
+        problem = f"the picture cannot be encoded ({error or type(error).__name__})"
+        raise PictureError(path, problem, LOSSLESS) from error
+    try:
+        _place(path, data, overwrite=overwrite)
+    except FileExistsError as error:
+        remedy = "choose another name, or allow it to be overwritten (derain --overwrite)"
+        raise PictureError(path, "the file exists", remedy) from error
+    except OSError as error:
+        problem = f"the file cannot be written ({error.strerror or error})"
+        raise PictureError(path, problem, "see to the folder, its permissions and space") from error
+
+
+def _place(path: Path, data: bytes, *, overwrite: bool) -> None:
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(path)
+    # Not by tempfile, whose files nobody but their owner may read, under the new name too.
+    temporary = path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
