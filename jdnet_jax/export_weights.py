@@ -12,7 +12,7 @@ examples:
   one checkpoint, as one file that most frameworks read:
     python -m jdnet_jax export runs/h/checkpoints/90000 -o h.safetensors
 
-Both hold the description of the network, and open with `--weights` and `Restorer.from_pretrained`."""
+Both hold the description of the network, and open with `--weights` and from Python."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
