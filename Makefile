@@ -13,9 +13,9 @@ OUT := outputs/quickstart
 quickstart: $(VENV)/.runtime
 	$(VENV)/bin/python train.py --config configs/quickstart.py --workdir $(RUN)
 	$(VENV)/bin/python eval.py --config configs/quickstart.py --checkpoint $(RUN) --output $(OUT)
-	$(VENV)/bin/python -m jdnet_jax derain samples/rainy.png -o $(OUT)/derained.png --weights $(RUN) --overwrite
+	$(VENV)/bin/python -m jdnet_jax derain samples/coffee_in_rain.jpg -o $(OUT)/derained.png --weights $(RUN) --overwrite
 	@echo
-	@echo "Look at samples/rainy.png and $(OUT)/derained.png; the scores are in $(OUT)/table.md,"
+	@echo "Look at samples/coffee_in_rain.jpg and $(OUT)/derained.png; the scores are in $(OUT)/table.md,"
 	@echo "the training in $(RUN)/train.log. Next: README.md, 'Train on your data'."
 
 test: $(VENV)/.dev

@@ -1,7 +1,7 @@
 """Footprint attention, one row of the footprint at a time (section 3.2, Eqs. 2-4).
 
-The function is that of `attention.attend_patches`. Nothing of size footprint x footprint is ever
-stored: the softmax is accumulated online (running maximum, running sum), and the backward pass
+The function is that of `SelfAttention._attend_patches`. Nothing of size footprint x footprint is
+ever stored: the softmax is accumulated online (running maximum, running sum), and the backward pass
 recomputes the weights instead of keeping them. Arrays are planar, [b, c, h, w], because every step
 works on whole maps shifted against each other. Forward and backward memory is a few feature maps.
 
@@ -89,6 +89,9 @@ def _logits(relation: list[jax.Array], position: list[jax.Array], o: Operands) -
     )
 
 
+# Compiled by itself, so that a network that is not wholly compiled does not compile the scan anew
+# at every call, and one that is traces it once for all of its units.
+@jax.jit
 def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
     """The result and the logarithm of the softmax's denominator, [b, g, h, w]."""
     b, _, h, w = o.query.shape
@@ -134,6 +137,7 @@ def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, 
     return result, (o, result, log_total)
 
 
+@jax.jit
 def _backward(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array) -> tuple[Operands]:
     o, result, log_total = saved
     own = (gradient * result).sum(1)  # [b, g, h, w], the softmax's own term

@@ -1,0 +1,64 @@
+"""Cuts arrays of the authors' program down to what the tests need.
+
+    python -m tests.data.make_authors_files FOLDER
+
+FOLDER holds `authors_r1_2units.npz`, `authors_r2_2units.npz` and `authors_r3_2units.npz`, made with
+networks of 2 joint units, and `authors_state_dict_32units.json`, the names and shapes of the full
+ones. Written beside this script:
+
+- The same `.npz` names. Kept: all weights (`w:`), the four evaluations (`eval_in:`, `eval_out:`),
+  one training step under the mean squared error with batch statistics (`train_in`, `train_target`,
+  `train_out`, `train_mse`), its gradients (`grad:`) and the running statistics after it
+  (`bn_after:`). Of a 3x3 kernel's gradient every fourth output channel is kept, and the norm of
+  each whole gradient in `grad_norms`, in the order of the names. Of float64 outputs the last 16
+  bits are dropped: what is left is exact to 2e-11.
+- `authors_state_dict_32units.json.gz`.
+"""
+
+import argparse
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+HERE = Path(__file__).parent
+KEPT_OUTPUTS = slice(None, None, 4)
+
+
+def drop_bits(values: npt.NDArray[np.float64], bits: int = 16) -> npt.NDArray[np.float64]:
+    """Zeros for the last bits, which a compressor then saves."""
+    mask = np.uint64(2**64 - 2**bits)
+    return (np.ascontiguousarray(values).view(np.uint64) & mask).view(np.float64)
+
+
+def reduced(arrays: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
+    """What is kept of one network's arrays."""
+    kept = {}
+    for key, value in arrays.items():
+        if value.dtype == np.float64 and value.ndim:
+            value = drop_bits(value)
+        elif key.startswith("grad:") and value.shape[2:] == (3, 3):
+            value = value[KEPT_OUTPUTS]
+        kept[key] = value
+    gradients = sorted(key for key in arrays if key.startswith("grad:"))
+    norms = [np.linalg.norm(arrays[key].astype(np.float64)) for key in gradients]
+    return kept | {"grad_norms": np.array(norms)}
+
+
+def main(folder: Path) -> None:
+    """Writes the files."""
+    for file in sorted(folder.glob("authors_r[123]_2units.npz")):
+        with np.load(file) as arrays:
+            np.savez_compressed(HERE / file.name, **reduced(dict(arrays)), allow_pickle=False)
+    file = folder / "authors_state_dict_32units.json"
+    text = json.dumps(json.loads(file.read_text()), separators=(",", ":"))
+    # No time stamp, so that the same input gives the same file.
+    (HERE / f"{file.name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    main(parser.parse_args().folder)
