@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.learning_rate = 2e-3
     config.data.photographs = "embedded"
     config.data.synthetic_share = 1.0
-        config.validation.held_out_count = 1
+    config.validation.held_out_count = 1
     config.test_pairs = "embedded"
     config.log_every_steps = 20
     config.checkpoint_every_steps = 150

@@ -40,7 +40,7 @@ class Checkpoints:
             best_fn=lambda m: m[BEST_METRIC],
             cleanup_tmp_directories=not read_only,
             create=not read_only,
-            read_only=read_only,
+            save_root_metadata=not read_only,
         )
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
