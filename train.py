@@ -16,9 +16,14 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
-    from jdnet_jax.training import train  # after the flags, so that --help does not wait for JAX
+    # After the flags, so that --help does not wait for JAX.
+    from jdnet_jax.data.pairs import PairError
+    from jdnet_jax.training import train
 
-    train(CONFIG.value, WORKDIR.value)
+    try:
+        train(CONFIG.value, WORKDIR.value)
+    except PairError as error:
+        raise SystemExit(f"train.py: error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Which part of the package may import which, and what starting it may load."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "jdnet_jax"
+
+# What each part may import of the package, besides itself.
+MAY_IMPORT = {
+    "models": set(),
+    "ssim": set(),
+    "losses": {"ssim"},
+    "metrics": {"ssim"},
+    "data": set(),
+    "pictures": set(),
+    "weights": {"models"},
+    "training": {"models", "losses", "metrics", "data", "weights"},
+    "interop": {"models"},
+    "pretrained": {"models", "training", "weights"},
+    "restore": {"models", "pretrained"},
+    "evaluation": {"restore", "metrics", "data"},
+    "derain_plan": {"pictures"},
+    "derain_files": {"derain_plan", "pictures", "restore", "weights"},
+    "export_weights": {"pretrained", "weights"},
+}
+EVERYTHING = {"__init__", "__main__", "cli"}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of the package that a file imports, anywhere in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    names = {m.split(".")[1] for m in modules if m.startswith("jdnet_jax.")}
+    return {n for n in names if (PACKAGE / n).is_dir() or (PACKAGE / f"{n}.py").is_file()}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_parts_import_only_what_they_stand_on(path):
+    part = part_of(path)
+    if part not in EVERYTHING:
+        assert imported_parts(path) - {part} <= MAY_IMPORT[part]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_nothing_imports_configs_and_only_the_step_knows_pmap(path):
+    text = path.read_text()
+    assert "import configs" not in text
+    assert "from configs" not in text
+    assert "pmap(" not in text or path.name == "step.py"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_data_and_pictures_do_without_jax(path):
+    if part_of(path) in ("data", "pictures", "derain_plan"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            assert not [n for n in names if n.split(".")[0] in ("jax", "flax", "tensorflow")]
+
+
+@pytest.mark.parametrize("module", ["jdnet_jax", "jdnet_jax.cli", "jdnet_jax.pictures"])
+def test_import_is_light(module):
+    code = f"import sys, {module}; assert not {{'jax', 'flax', 'grain'}} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_training_loads_no_tensorflow():
+    code = (
+        "import sys, jdnet_jax.training, jdnet_jax.evaluation.command;"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
