@@ -15,8 +15,8 @@ CACHE = Path(__file__).parent.parent / ".jax_cache"
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), f"--xla_force_host_platform_device_count={DEVICES}"]
 ).strip()
-# Tests compile hundreds of programs and run each for milliseconds: kept, a second run of the tests
-# takes a third of the time. The first two limits would leave out all that compile in under a second.
+# Tests compile hundreds of programs and run each for milliseconds. Kept on disk, they need not be
+# compiled again; the limits are lifted because most are small and compile in under a second.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

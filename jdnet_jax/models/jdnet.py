@@ -102,11 +102,16 @@ class JDNet(nnx.Module):
             B, the shape and type of `picture`, not clipped to [0, 1].
 
         Raises:
-            ValueError: Not RGB, or a side shorter than `description.smallest_side`.
+            ValueError: Not RGB, not of floats, or a side shorter than `description.smallest_side`.
         """
         d = self.description
         if picture.ndim != 4 or picture.shape[-1] != 3:
             raise ValueError(f"Pictures must be RGB, [b, h, w, 3]; got shape {picture.shape}.")
+        if not jnp.issubdtype(picture.dtype, jnp.floating):
+            raise ValueError(
+                f"Pictures must be floats in [0, 1]; got {picture.dtype}. Divide whole numbers by "
+                "the largest value of their type first."
+            )
         h, w = picture.shape[1:3]
         if min(h, w) < d.smallest_side:
             raise ValueError(

