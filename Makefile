@@ -12,7 +12,7 @@ OUT := outputs/quickstart
 
 quickstart: $(VENV)/.runtime
 	$(VENV)/bin/python train.py --config configs/quickstart.py --workdir $(RUN)
-	$(VENV)/bin/python eval.py --config configs/quickstart.py --checkpoint $(RUN) --output $(OUT)
+	$(VENV)/bin/python eval.py --config configs/quickstart.py --checkpoint $(RUN) --output $(OUT) --overwrite
 	$(VENV)/bin/python -m jdnet_jax derain samples/coffee_in_rain.jpg -o $(OUT)/derained.png --weights $(RUN) --overwrite
 	@echo
 	@echo "Look at samples/coffee_in_rain.jpg and $(OUT)/derained.png; the scores are in $(OUT)/table.md,"

@@ -22,6 +22,7 @@ PREDICTIONS = flags.DEFINE_string(
 SUFFIX = flags.DEFINE_string("suffix", "", "What the predictions' names have after the pair's.")
 OUTPUT = flags.DEFINE_string("output", None, "A folder for scores.json, scores.csv and table.md.")
 PICTURES = flags.DEFINE_boolean("pictures", False, "Also save derained pictures in --output.")
+OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace what is in --output already.")
 flags.mark_flag_as_required("config")
 
 
@@ -38,6 +39,7 @@ def main(_: list[str]) -> None:
             suffix=SUFFIX.value,
             output=OUTPUT.value,
             pictures=PICTURES.value,
+            overwrite=OVERWRITE.value,
         )
     except (OSError, ValueError) as error:
         raise SystemExit(f"eval.py: error: {error}") from error

@@ -16,13 +16,11 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
-    # After the flags, so that --help does not wait for JAX.
-    from jdnet_jax.data.pairs import PairError
-    from jdnet_jax.training import train
+    from jdnet_jax.training import train  # after the flags: --help does not wait for JAX
 
     try:
         train(CONFIG.value, WORKDIR.value)
-    except PairError as error:
+    except (OSError, ValueError) as error:
         raise SystemExit(f"train.py: error: {error}") from error
 
 

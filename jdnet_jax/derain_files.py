@@ -138,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="PATH_OR_NAME",
         help="a run directory, one of its checkpoints, an export, a .safetensors file, or the name"
-        " of bundled weights (default: the bundled ones, if there is one choice)",
+        " of bundled weights (default: the bundled small network)",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -170,8 +170,8 @@ def run(arguments: argparse.Namespace) -> int:
     if plan.jobs:
         from jdnet_jax.restore import Restorer  # jax takes seconds: after the names are checked
 
-        weights = arguments.weights or _only_bundled_weights()
-        restore: Restore = Restorer.from_pretrained(weights)
+        weights = [arguments.weights] if arguments.weights else []
+        restore: Restore = Restorer.from_pretrained(*weights)
         overwrite, progress = arguments.overwrite, not arguments.quiet
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:
@@ -181,21 +181,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet:
         print(_told(summary, arguments.output))
     return 1 if summary.failed else 0
-
-
-def _only_bundled_weights() -> str:
-    """The name of the bundled weights, where there is nothing to choose between."""
-    from jdnet_jax.weights import bundled_names
-
-    names = bundled_names()
-    if len(names) != 1:
-        choice = (
-            f"several come with this package ({', '.join(names)})"
-            if names
-            else ("none come with this package")
-        )
-        raise ValueError(f"no weights were named, and {choice}; give --weights PATH_OR_NAME")
-    return names[0]
 
 
 def _told(summary: Summary, output: Path) -> str:

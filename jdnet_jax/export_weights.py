@@ -42,7 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.exists():
         raise FileExistsError(f"{output} exists; export to a new name")
+    if output.suffix not in ("", ".safetensors"):
+        raise ValueError(f"{output}: export to a folder or to a file that ends in .safetensors")
     description, variables = load_variables(arguments.weights)
+    output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".safetensors":
         write_safetensors(output, description, variables)
     else:

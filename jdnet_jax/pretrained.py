@@ -11,6 +11,9 @@ from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import WeightsError, check_variables, read_weights
 
+DEFAULT_WEIGHTS = "small"
+"""The bundled weights that are used where none are named."""
+
 
 def load_variables(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
     """The description and the variables of trained weights.
@@ -22,12 +25,12 @@ def load_variables(path: str | Path) -> tuple[Description, dict[str, np.ndarray]
     Raises:
         WeightsError: There are no weights, or they are damaged.
     """
-    folder = Path(path)
+    folder = Path(path).expanduser()
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
     if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
         return _from_run(folder.parent, int(folder.name))
-    return read_weights(path)
+    return read_weights(folder if folder.exists() else path)
 
 
 def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str = "rows") -> JDNet:

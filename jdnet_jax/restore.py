@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jdnet_jax.models import JDNet, merge_variables, split_variables
-from jdnet_jax.pretrained import load_model
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_model
+
+_TOLERANCE = 0.01  # resizing and the like overshoot a little
 
 
 class Restorer:
@@ -40,7 +42,9 @@ class Restorer:
         )
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, *, dtype: Any = jnp.float32) -> Self:
+    def from_pretrained(
+        cls, path: str | Path = DEFAULT_WEIGHTS, *, dtype: Any = jnp.float32
+    ) -> Self:
         """A Restorer with trained weights.
 
         Args:
@@ -66,7 +70,7 @@ class Restorer:
 
         Raises:
             TypeError: Another type of numbers.
-            ValueError: Another shape, or too few pixels.
+            ValueError: Another shape, too few pixels, or floats outside [0, 1].
         """
         picture = np.asarray(picture)
         if picture.ndim != 3 or picture.shape[-1] != 3:
@@ -77,6 +81,12 @@ class Restorer:
             derained = self._derain(picture.astype(np.float32) / top)
             return np.rint(np.clip(derained, 0, 1) * top).astype(dtype)
         if np.issubdtype(dtype, np.floating):
+            # NaN fails both comparisons.
+            if not (picture.min() >= -_TOLERANCE and picture.max() <= 1 + _TOLERANCE):
+                raise ValueError(
+                    f"A picture of floats must lie in [0, 1], got {picture.min()} to "
+                    f"{picture.max()}; divide by 255 if it comes from 8 bits."
+                )
             return self._derain(picture.astype(np.float32)).astype(dtype)
         raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
 

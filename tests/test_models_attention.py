@@ -92,10 +92,11 @@ def random_shape(channels: int, footprint: int) -> tuple[int, ...]:
 
 
 def sweep():
-    """Every number of channels (64 have two weight maps) with every footprint."""
-    quick = {(16, 3), (32, 7), (64, 5)}
-    for case in itertools.product((16, 32, 64), (3, 5, 7)):
-        yield pytest.param(*case, marks=[] if case in quick else [pytest.mark.slow])
+    """Every number of channels with every footprint; the larger take long to compile."""
+    for channels, footprint in itertools.product((16, 32, 64), (3, 5, 7)):
+        # 64 channels have two weight maps.
+        slow = (channels, footprint) != (64, 3)
+        yield pytest.param(channels, footprint, marks=[pytest.mark.slow] * slow)
 
 
 def check_forms_agree(channels: int, footprint: int, dtype: str, tolerance: float) -> None:
@@ -123,7 +124,7 @@ def test_rows_equal_patches_with_gradients_in_float64(channels, footprint):
 
 def test_rows_equal_patches_with_gradients_in_float32():
     """Gradients are sums over thousands of pixels and offsets, whose rounding adds up."""
-    check_forms_agree(64, 3, "float32", tolerance=1e-4)
+    check_forms_agree(16, 3, "float32", tolerance=1e-4)
 
 
 def test_footprint_of_one_pixel_gives_its_own_values():

@@ -1,6 +1,7 @@
 """Each block alone against the PyTorch peer (tests/data/make_block_arrays.py)."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -69,16 +70,20 @@ def check(block: str, case: str, model, call, *, training: bool = False) -> None
             close(value, expected[theirs])
 
 
-@pytest.mark.parametrize(
-    ("channels", "footprint", "case", "form"),
-    [
-        *((32, 7, case, "rows") for mode in MODES for case in cases("attention_32", mode)),
-        # 64 channels have two weight maps.
-        *((64, 3, case, "rows") for mode in MODES for case in cases("attention_64", mode)),
-        # Elsewhere this form is compared with the other; it takes long to compile.
-        (32, 7, "train_7x5", "patches"),
-    ],
-)
+def attention_cases():
+    """Even and odd sides, batch and running statistics; what takes long and adds little is slow."""
+    # 64 channels have two weight maps.
+    quick = {"attention_32": ("eval_7x5", "train_4x6"), "attention_64": ("train_3x4",)}
+    for channels, footprint in ((32, 7), (64, 3)):
+        block = f"attention_{channels}"
+        for mode, form in itertools.product(MODES, ("rows", "patches")):
+            for case in cases(block, mode):
+                slow = case not in quick[block] or (form == "patches" and footprint > 3)
+                marks = [pytest.mark.slow] * slow
+                yield pytest.param(channels, footprint, case, form, marks=marks)
+
+
+@pytest.mark.parametrize(("channels", "footprint", "case", "form"), list(attention_cases()))
 def test_self_attention_equals_peer(channels, footprint, case, form):
     block = f"attention_{channels}"
     description = Description(channels=channels, footprint=footprint)

@@ -130,6 +130,60 @@ def test_train_that_is_finished_stays_as_it_is(run, tmp_path, monkeypatch):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize("attention", [False, True])
+def test_train_ablations_without_batch_statistics(attention, tmp_path, monkeypatch):
+    """R1 has no batch normalisation, so nothing but parameters to save and restore."""
+    config = tiny_config(monkeypatch, train_steps=2)
+    config.model.update({"attention": attention, "calibration": False})
+    train(config, tmp_path / "run")
+    config.train_steps = 3
+    train(config, tmp_path / "run")
+    assert "going on from step 2, to step 3" in (tmp_path / "run" / "train.log").read_text()
+    description, variables = load_variables(tmp_path / "run")
+    assert (description.attention, description.calibration) == (attention, False)
+    assert any(name.endswith("/mean") for name in variables) == attention
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("model.footprint", 5), ("seed", 5), ("loss", "mae"), ("batch_size", 8), ("train_steps", 2)],
+)
+def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeypatch):
+    workdir, _ = run
+    before = (workdir / "config.json").read_text()
+    config = tiny_config(monkeypatch)
+    config.update_from_flattened_dict({setting: value})
+    with pytest.raises(ValueError, match=setting):
+        train(config, workdir)
+    assert (workdir / "config.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("loss", "huber"),
+        ("dtype", "float16"),
+        ("schedule", "linear"),
+        ("train_steps", 0),
+        ("log_every_steps", 0),
+        ("learning_rate", 0.0),
+        ("ema_decay", 1.0),
+        ("data.rain_style", "hail"),
+        ("data.photographs", "/nowhere"),
+        ("data.synthetic_share", 0.0),
+        ("model.channels", 20),
+        ("validation.held_out_count", 0),
+        ("validation.crop_size", 0),
+    ],
+)
+def test_train_refuses_settings_before_it_makes_a_run(setting, value, tmp_path, monkeypatch):
+    config = tiny_config(monkeypatch)
+    config.update_from_flattened_dict({setting: value})
+    with pytest.raises(ValueError, match=setting.split(".")[-1].split("_")[-1][:5]):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
     workdir, best = run
     description, variables = load_variables(workdir)
@@ -207,14 +261,14 @@ def test_checkpoints_keep_best_and_newest(tmp_path):
     model = create_model(**TINY)
     state = create_state(model, make_optimizer(lambda _: 1.0), averaged=True)
     checkpoints = Checkpoints(tmp_path / "c")
-    for step, psnr in ((1, 20.0), (2, 25.0), (3, 22.0), (4, 21.0), (5, 20.5)):
+    for step, ssim in ((1, 0.20), (2, 0.25), (3, 0.22), (4, 0.21), (5, 0.205)):
         checkpoints.save(
-            state | {"step": np.int32(step)}, data={}, config={}, scores={"psnr": psnr}
+            state | {"step": np.int32(step)}, data={}, config={}, scores={"ssim": ssim}
         )
     checkpoints.wait()
     assert sorted(int(p.name) for p in (tmp_path / "c").iterdir()) == [2, 4, 5]
     assert (checkpoints.best_step(), checkpoints.latest_step()) == (2, 5)
-    assert checkpoints.scores(2) == {"psnr": 25.0}
+    assert checkpoints.scores(2) == {"ssim": 0.25}
     restored, _, _ = checkpoints.restore(5, state)
     jax.tree.map(np.testing.assert_array_equal, restored, state | {"step": np.int32(5)})
     checkpoints.close()

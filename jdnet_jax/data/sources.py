@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError, PairSource, hold_out
 from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
-from jdnet_jax.data.synthetic import RainStyle, SyntheticPairs
+from jdnet_jax.data.synthetic import STYLES, RainStyle, SyntheticPairs
 
 EMBEDDED = "embedded"
 """The name of the photographs that come with scikit-image."""
@@ -45,6 +46,17 @@ class PhotographSubset:
         return self._photographs.name(self._indices[index])
 
 
+def rain_style(name: str) -> RainStyle:
+    """A style of drawn rain by name.
+
+    Raises:
+        PairError: There is no such style.
+    """
+    if name not in STYLES:
+        raise PairError(f"styles of drawn rain are {', '.join(STYLES)}; got {name!r}")
+    return STYLES[name]
+
+
 def open_photographs(name: str, *, split: Split) -> Photographs:
     """Clean photographs.
 
@@ -52,7 +64,11 @@ def open_photographs(name: str, *, split: Split) -> Photographs:
         name: `"embedded"`, or a folder, of which every picture is taken whatever the split.
         split: Which of the embedded photographs.
     """
-    return EmbeddedPhotographs(split) if name == EMBEDDED else FolderPhotographs(name)
+    return (
+        EmbeddedPhotographs(split)
+        if name == EMBEDDED
+        else FolderPhotographs(Path(name).expanduser())
+    )
 
 
 def open_pairs(
@@ -79,16 +95,19 @@ def open_pairs(
         PairError: There are no such pairs, or they have a fault.
     """
     if name in BUILDERS:
-        return TfdsPairs(name, split, data_dir=data_dir, manual_dir=manual_dir)
+        download = Path(manual_dir).expanduser() if manual_dir else None
+        prepared = Path(data_dir).expanduser()
+        return TfdsPairs(name, split, data_dir=prepared, manual_dir=download)
     if name == EMBEDDED:
         return SyntheticPairs(EmbeddedPhotographs(split), style=style, seed=seed)
-    return FolderPairs(name)
+    return FolderPairs(Path(name).expanduser())
 
 
 def open_training_data(
     *,
     pairs: str | None,
     photographs: str | None,
+    synthetic_share: float,
     validation: str | None,
     held_out_count: int,
     style: RainStyle,
@@ -99,11 +118,13 @@ def open_training_data(
     """Opens what a training reads.
 
     Without named validation pairs, `held_out_count` of the training pairs are kept back, by whole
-    backgrounds; where there are none, as many photographs, with rain drawn on them.
+    backgrounds; where there are none, as many photographs, with rain drawn on them. An empty name
+    is no name, so that a command line can take away what a config names.
 
     Args:
         pairs: Name of the pairs, see `open_pairs`; None trains on photographs alone.
         photographs: Name of the photographs, see `open_photographs`; None trains on pairs alone.
+        synthetic_share: The fraction of examples made of photographs.
         validation: Name of the pairs to choose checkpoints by; None holds some out.
         held_out_count: How many to hold out, where `validation` is None.
         style: The rain drawn on photographs.
@@ -112,22 +133,30 @@ def open_training_data(
         manual_dir: The user's download of the data set.
 
     Raises:
-        PairError: There is nothing to train on or nothing to validate on.
+        PairError: There is nothing to train on or nothing to validate on, something is named that
+            would not be used, or validation pairs share a background with the training pairs.
     """
-    if pairs is None and photographs is None:
+    if not pairs and not photographs:
         raise PairError("a training needs pairs, photographs or both; the config names neither")
+    for kind, name, unused_at in (("pairs", pairs, 1), ("photographs", photographs, 0)):
+        if name and synthetic_share == unused_at:
+            raise PairError(
+                f"{kind} are named ({name}), but with synthetic_share = {synthetic_share} none "
+                f"would be trained on; change the share, or leave the {kind} out"
+            )
 
     def open_named(name: str) -> PairSource:
         return open_pairs(
             name, split="train", style=style, seed=seed, data_dir=data_dir, manual_dir=manual_dir
         )
 
-    training_pairs = None if pairs is None else open_named(pairs)
-    training_photographs = (
-        None if photographs is None else open_photographs(photographs, split="train")
-    )
-    if validation is not None:
-        return TrainingData(training_pairs, training_photographs, open_named(validation))
+    training_pairs = open_named(pairs) if pairs else None
+    training_photographs = open_photographs(photographs, split="train") if photographs else None
+    if validation:
+        chosen = open_named(validation)
+        if training_pairs is not None:
+            _check_disjoint(training_pairs, chosen)
+        return TrainingData(training_pairs, training_photographs, chosen)
     if held_out_count < 1:
         raise PairError(
             "checkpoints are chosen on pairs kept out of the training: hold out at least 1, or "
@@ -139,6 +168,17 @@ def open_training_data(
     assert training_photographs is not None
     rest, kept = _hold_out_photographs(training_photographs, held_out_count, seed)
     return TrainingData(None, rest, SyntheticPairs(kept, style=style, seed=seed))
+
+
+def _check_disjoint(training: PairSource, validation: PairSource) -> None:
+    seen = {training.group(index) for index in range(len(training))}
+    shared = [i for i in range(len(validation)) if validation.group(i) in seen]
+    if shared:
+        raise PairError(
+            f"checkpoints are chosen on backgrounds that are not trained on, but {len(shared)} of "
+            f"{validation.edition} are also in {training.edition}, such as "
+            f"{validation[shared[0]]['name']}; take them out of one, or hold pairs out instead"
+        )
 
 
 def _hold_out_photographs(

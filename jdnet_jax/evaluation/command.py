@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from jdnet_jax.data.sources import open_pairs
-from jdnet_jax.data.synthetic import STYLES
+from jdnet_jax.data.sources import open_pairs, rain_style
 from jdnet_jax.evaluation.predictions import evaluate_predictions
 from jdnet_jax.evaluation.scores import evaluate_pairs
 from jdnet_jax.restore import Restorer
@@ -21,6 +20,7 @@ def evaluate(
     suffix: str = "",
     output: str | None = None,
     pictures: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> str:
     """Scores a checkpoint or a folder of predictions on the config's test pairs.
@@ -33,6 +33,7 @@ def evaluate(
         suffix: What the predictions' names have after the pair's.
         output: A folder for `scores.json`, `scores.csv` and `table.md`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
+        overwrite: Replace scores and pictures that are in the output folder already.
         progress: Draw a progress bar on stderr.
 
     Returns:
@@ -40,31 +41,38 @@ def evaluate(
 
     Raises:
         ValueError: Settings that do not go together; no such pairs or weights.
-        FileExistsError: There are derained pictures in the output folder already.
+        FileExistsError: There are scores or pictures in the output folder already.
     """
     if (checkpoint is None) == (predictions is None):
         raise ValueError("give either a checkpoint or predictions, one of them and not both")
-    if config.test_pairs is None:
+    if not config.test_pairs:
         raise ValueError(
             "the config names no pairs to score on; give --config.test_pairs, a folder or the name "
             "of a data set"
         )
     if pictures and (output is None or checkpoint is None):
         raise ValueError("derained pictures are saved in an output folder, of a checkpoint only")
+    folder = None if output is None else Path(output)
+    saved = None if folder is None or not pictures else folder / "pictures"
+    if folder is not None and not overwrite:
+        written = [folder / name for name in ("scores.json", "scores.csv", "table.md")]
+        there = [path for path in (*written, saved) if path is not None and path.exists()]
+        if there:
+            raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
     source = open_pairs(
         config.test_pairs,
         split="test",
-        style=STYLES[config.data.rain_style],
+        style=rain_style(config.data.rain_style),
         seed=config.seed,
         data_dir=config.data.data_dir,
         manual_dir=config.data.manual_dir,
     )
-    folder = None if output is None else Path(output)
     if checkpoint is not None:
         evaluation = evaluate_pairs(
             Restorer.from_pretrained(checkpoint, dtype=config.dtype),
             source,
-            save_to=folder / "pictures" if folder is not None and pictures else None,
+            save_to=saved,
+            overwrite=overwrite,
             progress=progress,
         )
     else:

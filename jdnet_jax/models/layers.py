@@ -39,6 +39,8 @@ class Compute:
     rngs: Any = None
 
     def __post_init__(self) -> None:
+        if jnp.dtype(self.dtype) not in (jnp.float32, jnp.bfloat16, jnp.float64):
+            raise ValueError(f"dtype must be float32, bfloat16 or float64, got {self.dtype!r}.")
         if self.attention not in ("rows", "patches"):
             raise ValueError(f"attention must be 'rows' or 'patches', got {self.attention!r}.")
 

@@ -11,17 +11,17 @@ from orbax.checkpoint import checkpoint_managers
 
 from jdnet_jax.training.state import TrainState, best_parameters
 
-BEST_METRIC = "psnr"
-"""The validation score by which the best checkpoint is known."""
+BEST_METRIC = "ssim"
+"""The validation score by which the best checkpoint is known: what the paper's loss maximises."""
 
 
 class Checkpoints:
     """The checkpoints in a run directory, written in the background.
 
-    Each holds the parameters to use (`model`: averaged ones where the training keeps them), the
-    batch statistics, everything else the training goes on from (`training`), the position in the
-    data, the validation scores and the resolved config. All arrays are saved as NumPy arrays, which
-    restore on any number of devices.
+    Each holds the variables of the network to use (`model`: with averaged parameters where the
+    training keeps them), everything else the training goes on from (`training`), the position in
+    the data, the validation scores and the resolved config. All arrays are saved as NumPy arrays,
+    which restore on any number of devices.
 
     Args:
         directory: Where they are, created if need be; `<directory>/<step>/`.
@@ -58,14 +58,13 @@ class Checkpoints:
             state: The training's state, on devices or not.
             data: State of the iterator over batches, before the next batch is taken.
             config: The resolved config.
-            scores: Validation scores; `psnr` among them.
+            scores: Validation scores; `ssim` among them.
         """
         host = jax.device_get(state)
         self._manager.save(
             int(host["step"]),
             args=ocp.args.Composite(
-                model=ocp.args.StandardSave(best_parameters(host)),
-                statistics=ocp.args.StandardSave(host["statistics"]),
+                model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
                 training=ocp.args.StandardSave(_training_part(host)),
                 data=ocp.args.JsonSave(data),
                 config=ocp.args.JsonSave(config),
@@ -78,7 +77,7 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def best_step(self) -> int | None:
-        """Step of the checkpoint with the highest validation PSNR, None where there is none."""
+        """Step of the checkpoint with the highest validation score, None where there is none."""
         return self._manager.best_step()
 
     def restore(
@@ -93,30 +92,30 @@ class Checkpoints:
         restored = self._manager.restore(
             step,
             args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(best_parameters(like)),
-                statistics=ocp.args.StandardRestore(like["statistics"]),
+                model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
                 training=ocp.args.StandardRestore(_training_part(like)),
                 data=ocp.args.JsonRestore(),
                 config=ocp.args.JsonRestore(),
             ),
         )
-        rest = restored["training"]
+        variables, rest = restored["model"], restored["training"]
+        used = {name: variables[name] for name in like["params"]}
+        state = TrainState(
+            step=rest["step"],
+            params=rest.get("params", used),
+            statistics={name: variables[name] for name in like["statistics"]},
+            opt_state=rest["opt_state"],
+        )
         if "ema" in like:
-            state = TrainState(
-                step=rest["step"],
-                params=rest["params"],
-                ema=restored["model"],
-                statistics=restored["statistics"],
-                opt_state=rest["opt_state"],
-            )
-        else:
-            state = TrainState(
-                step=rest["step"],
-                params=restored["model"],
-                statistics=restored["statistics"],
-                opt_state=rest["opt_state"],
-            )
+            state["ema"] = used
         return state, restored["data"], restored["config"]
+
+    def config(self, step: int) -> dict[str, Any]:
+        """The config saved at a step."""
+        restored = self._manager.restore(
+            step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
+        )
+        return dict(restored["config"])
 
     def restore_model(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """All variables of the network (to use, not to go on from) by name, and the config."""
@@ -124,11 +123,10 @@ class Checkpoints:
             step,
             args=ocp.args.Composite(
                 model=ocp.args.StandardRestore(),
-                statistics=ocp.args.StandardRestore(),
                 config=ocp.args.JsonRestore(),
             ),
         )
-        return restored["model"] | restored["statistics"], restored["config"]
+        return restored["model"], restored["config"]
 
     def scores(self, step: int) -> dict[str, float]:
         """The validation scores saved at a step."""

@@ -15,14 +15,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.sources import open_training_data
-from jdnet_jax.data.synthetic import STYLES
+from jdnet_jax.data.sources import TrainingData, open_training_data, rain_style
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.report import Report
+from jdnet_jax.training.settings import check_same_training, check_settings
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
@@ -45,12 +45,26 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
     Raises:
         ValueError: A setting that no training can be made from.
     """
-    workdir = Path(workdir)
+    workdir = Path(workdir).expanduser()
+    check_settings(config)
     description = Description(**config.model)
-    style = STYLES[config.data.rain_style]
+    loss, style = loss_function(config.loss), rain_style(config.data.rain_style)
+    schedule = learning_rate_schedule(
+        config.schedule,
+        peak=config.learning_rate,
+        train_steps=config.train_steps,
+        warmup_steps=config.warmup_steps,
+    )
+    compute = Compute(
+        dtype=config.dtype,
+        attention=config.attention_form,
+        remat=config.remat,
+        axis_name=AXIS,
+    )
     data = open_training_data(
         pairs=config.data.pairs,
         photographs=config.data.photographs,
+        synthetic_share=config.data.synthetic_share,
         validation=config.validation.pairs,
         held_out_count=config.validation.held_out_count,
         style=style,
@@ -74,28 +88,16 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         augment=config.data.augment,
     )
 
-    compute = Compute(
-        dtype=config.dtype,
-        attention=config.attention_form,
-        remat=config.remat,
-        axis_name=AXIS,
-    )
     model = abstract_model(description, compute)
     validation = Validation(model, data.validation, crop_size=config.validation.crop_size)
     model = fill(model, initial_values(model, config.seed))
-    schedule = learning_rate_schedule(
-        config.schedule,
-        peak=config.learning_rate,
-        train_steps=config.train_steps,
-        warmup_steps=config.warmup_steps,
-    )
     optimizer = make_optimizer(schedule, clip_norm=config.clip_norm)
     host_state = create_state(model, optimizer, averaged=config.ema_decay > 0)
     model.train()
     step_function = parallel_step(
         graph=split_variables(model)[0],
         optimizer=optimizer,
-        loss=loss_function(config.loss),
+        loss=loss,
         ema_decay=config.ema_decay,
     )
 
@@ -103,6 +105,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
     checkpoints = Checkpoints(workdir / "checkpoints")
     newest = checkpoints.latest_step()
     if newest is not None:
+        check_same_training(checkpoints.config(newest), config.to_dict(), newest, workdir)
         host_state, position, _ = checkpoints.restore(newest, host_state)
         batches.set_state(position)
     if jax.process_index() == 0:
@@ -117,7 +120,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         train_steps=config.train_steps,
         quiet=jax.process_index() > 0,
     ) as report:
-        report.say(_introduction(config, data.validation.edition, host_state, newest))
+        report.say(_introduction(config, data, host_state, newest))
         window: list[dict[str, jax.Array]] = []
         started = time.perf_counter()
         for step in range(first + 1, config.train_steps + 1):
@@ -150,7 +153,8 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         assert best is not None
         scores = checkpoints.scores(best)
         if jax.process_index() == 0:
-            _export(workdir / "weights", description, checkpoints.restore_model(best)[0])
+            variables, saved = checkpoints.restore_model(best)
+            _export(workdir / "weights", Description(**saved["model"]), variables)
         checkpoints.close()
         report.say(
             f"done: best checkpoint {workdir / 'checkpoints' / str(best)}, validation PSNR "
@@ -185,14 +189,17 @@ def environment() -> dict[str, Any]:
 
 
 def _introduction(
-    config: ConfigDict, validation: str, state: TrainState, newest: int | None
+    config: ConfigDict, data: TrainingData, state: TrainState, newest: int | None
 ) -> str:
     count = sum(np.size(v) for v in state["params"].values())
+    sources = [] if data.pairs is None else [data.pairs.edition]
+    if data.photographs is not None:
+        sources.append(f"rain drawn on {len(data.photographs)} photographs")
     origin = "from random weights" if newest is None else f"going on from step {newest}"
     return (
         f"JDNet of {config.model.units} units, {count:,} parameters, {origin}, to step "
         f"{config.train_steps} on {jax.device_count()} x {jax.devices()[0].device_kind}; "
-        f"validation on {validation}"
+        f"training on {' and '.join(sources)}; validation on {data.validation.edition}"
     )
 
 

@@ -57,7 +57,7 @@ class Report:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            self._log.error("stopped: %s: %s", type(error).__name__, error)
+            self._log.error("stopped: %s: %s", type(error).__name__, error, exc_info=error)
         self._bar.close()
         if self._writer is not None:
             self._writer.close()

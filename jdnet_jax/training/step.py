@@ -18,13 +18,13 @@ import optax
 from flax import nnx
 from jax import lax
 
+from jdnet_jax.losses import Loss
 from jdnet_jax.models import batch_statistics, merge_variables
 from jdnet_jax.training.state import TrainState
 
 AXIS = "data"
 """Name of the mapped axis: what the batch normalisation of the training model averages over."""
 
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
 Metrics = dict[str, jax.Array]
 StepFunction = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 

@@ -1,0 +1,89 @@
+"""Names of data in configs, and what a training may be made from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jdnet_jax.data.pairs import PairError
+from jdnet_jax.data.sources import open_pairs, open_training_data, rain_style
+
+SETTINGS = {
+    "pairs": None,
+    "photographs": None,
+    "synthetic_share": 0.0,
+    "validation": None,
+    "held_out_count": 1,
+    "style": rain_style("light"),
+    "seed": 0,
+    "data_dir": "unused",
+}
+
+
+def make_pairs(folder: Path, seeds) -> str:
+    for part, extra in (("clean", 0), ("rainy", 40)):
+        (folder / part).mkdir(parents=True)
+        for seed in seeds:
+            picture = np.random.default_rng(seed).integers(0, 200, (16, 20, 3), np.uint8)
+            Image.fromarray(picture + np.uint8(extra)).save(folder / part / f"{seed}.png")
+    return str(folder)
+
+
+def test_open_training_data_holds_pairs_out(tmp_path):
+    data = open_training_data(**SETTINGS | {"pairs": make_pairs(tmp_path, range(4))})
+    assert (len(data.pairs), len(data.validation), data.photographs) == (3, 1, None)
+
+
+def test_open_training_data_holds_photographs_out():
+    settings = SETTINGS | {"photographs": "embedded", "synthetic_share": 1.0}
+    data = open_training_data(**settings)
+    names = {data.photographs.name(i) for i in range(len(data.photographs))}
+    assert len(data.validation) == 1
+    assert data.validation[0]["name"].rsplit("_", 1)[0] not in names
+    with pytest.raises(PairError, match="leave some"):
+        open_training_data(**settings | {"held_out_count": len(names) + 1})
+
+
+def test_open_training_data_takes_named_validation_pairs(tmp_path):
+    pairs, other = make_pairs(tmp_path / "a", range(3)), make_pairs(tmp_path / "b", range(5, 7))
+    data = open_training_data(**SETTINGS | {"pairs": pairs, "validation": other})
+    assert (len(data.pairs), len(data.validation)) == (3, 2)
+
+
+def test_open_training_data_refuses_shared_backgrounds(tmp_path):
+    pairs, other = make_pairs(tmp_path / "a", range(3)), make_pairs(tmp_path / "b", (2, 9))
+    with pytest.raises(PairError, match=r"1 of .*such as 2"):
+        open_training_data(**SETTINGS | {"pairs": pairs, "validation": other})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, "names neither"),
+        ({"pairs": ""}, "names neither"),
+        ({"pairs": "folder", "synthetic_share": 1.0}, "synthetic_share = 1.0"),
+        ({"photographs": "embedded"}, "synthetic_share = 0.0"),
+        ({"photographs": "embedded", "synthetic_share": 1.0, "held_out_count": 0}, "at least 1"),
+    ],
+)
+def test_open_training_data_refuses(changes, message):
+    with pytest.raises(PairError, match=message):
+        open_training_data(**SETTINGS | changes)
+
+
+def test_rain_style_names_the_styles():
+    with pytest.raises(PairError, match="heavy"):
+        rain_style("hail")
+
+
+def test_open_pairs_expands_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_pairs(tmp_path / "mine", range(2))
+    common = {"split": "test", "style": rain_style("light"), "seed": 0}
+    assert len(open_pairs("~/mine", data_dir="unused", **common)) == 2
+    (tmp_path / "download").mkdir()
+    make_pairs(tmp_path / "download" / "test", range(3))
+    pairs = open_pairs("rain100h", data_dir="~/tfds", manual_dir="~/download", **common)
+    assert len(pairs) == 3
+    assert (tmp_path / "tfds" / "rain100h").is_dir()
