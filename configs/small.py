@@ -1,8 +1,6 @@
 """A small JDNet for machines without a GPU: 4 units, trained on drawn rain and on your pairs.
 
 2,900 of its steps (an hour on 2 CPU cores) scored 20.88 dB, 0.764 on 20 pairs of Rain100H.
-
-
 Command: python train.py --config configs/small.py --workdir runs/small \
     --config.data.photographs=FOLDER --config.data.pairs=FOLDER
 """
