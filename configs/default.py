@@ -28,6 +28,8 @@ def get_config() -> ConfigDict:
     config.remat = False
 
     config.seed = 0
+    # Weights to begin with instead of random ones: a .safetensors file, an export, a bundled name.
+    config.initial_weights = placeholder(str)
     config.loss = "negative_ssim"  # or "mae", "mse" (Table 3)
     config.batch_size = 12  # over all devices
     # 1000 epochs of 1800 pairs in batches of 12.

@@ -130,6 +130,21 @@ def test_train_that_is_finished_stays_as_it_is(run, tmp_path, monkeypatch):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_train_begins_with_given_weights(run, tmp_path, monkeypatch):
+    workdir, _ = run
+    weights = str(workdir / "weights")
+    config = tiny_config(monkeypatch, initial_weights=weights, train_steps=1, learning_rate=1e-12)
+    train(config, tmp_path / "run")
+    assert f"from {weights}, to step 1" in (tmp_path / "run" / "train.log").read_text()
+    before, after = load_variables(weights)[1], load_variables(tmp_path / "run")[1]
+    for name, value in before.items():
+        if not name.endswith(("/mean", "/var")):  # a step of no length leaves the parameters
+            np.testing.assert_allclose(after[name], value, atol=1e-7, err_msg=name)
+    config.model.footprint = 5
+    with pytest.raises(ValueError, match="footprint=3"):
+        train(config, tmp_path / "other")
+
+
 @pytest.mark.parametrize("attention", [False, True])
 def test_train_ablations_without_batch_statistics(attention, tmp_path, monkeypatch):
     """R1 has no batch normalisation, so nothing but parameters to save and restore."""

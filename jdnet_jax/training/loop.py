@@ -7,6 +7,7 @@ import json
 import platform
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ml_collections import ConfigDict
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.data.sources import TrainingData, open_training_data, rain_style
 from jdnet_jax.losses import loss_function
-from jdnet_jax.models import Compute, Description, abstract_model, fill, initial_values
+from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
@@ -26,7 +27,7 @@ from jdnet_jax.training.settings import check_same_training, check_settings
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
-from jdnet_jax.weights.files import export_weights
+from jdnet_jax.weights.files import export_weights, read_weights
 
 
 def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
@@ -90,7 +91,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
 
     model = abstract_model(description, compute)
     validation = Validation(model, data.validation, crop_size=config.validation.crop_size)
-    model = fill(model, initial_values(model, config.seed))
+    model = fill(model, _first_values(config, description, model))
     optimizer = make_optimizer(schedule, clip_norm=config.clip_norm)
     host_state = create_state(model, optimizer, averaged=config.ema_decay > 0)
     model.train()
@@ -188,6 +189,20 @@ def environment() -> dict[str, Any]:
     }
 
 
+def _first_values(
+    config: ConfigDict, description: Description, model: JDNet
+) -> Mapping[str, np.ndarray]:
+    if not config.initial_weights:
+        return initial_values(model, config.seed)
+    given, variables = read_weights(config.initial_weights)
+    if given != description:
+        raise ValueError(
+            f"initial_weights {config.initial_weights} belong to {given}, but the config's model "
+            f"is {description}; make them the same."
+        )
+    return variables
+
+
 def _introduction(
     config: ConfigDict, data: TrainingData, state: TrainState, newest: int | None
 ) -> str:
@@ -195,7 +210,9 @@ def _introduction(
     sources = [] if data.pairs is None else [data.pairs.edition]
     if data.photographs is not None:
         sources.append(f"rain drawn on {len(data.photographs)} photographs")
-    origin = "from random weights" if newest is None else f"going on from step {newest}"
+    origin = f"from {config.initial_weights or 'random weights'}"
+    if newest is not None:
+        origin = f"going on from step {newest}"
     return (
         f"JDNet of {config.model.units} units, {count:,} parameters, {origin}, to step "
         f"{config.train_steps} on {jax.device_count()} x {jax.devices()[0].device_kind}; "
