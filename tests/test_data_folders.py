@@ -189,12 +189,13 @@ def test_folder_pairs_swapped_halves_refused(tmp_path):
         FolderPairs(tmp_path)
 
 
-def test_folder_pairs_one_darker_pair_of_many_accepted(tmp_path):
+def test_folder_pairs_one_swapped_pair_of_many_refused(tmp_path):
     write_pairs(tmp_path, "rainy/{}.png", "clean/{}.png", count=5)
     rainy, clean = make_pair(1)
     save(clean, tmp_path / "rainy" / "2.png")
     save(rainy, tmp_path / "clean" / "2.png")
-    assert len(FolderPairs(tmp_path)) == 5
+    with pytest.raises(PairError, match=r"in 1 of 5 pairs .*\(2 is the first\)"):
+        FolderPairs(tmp_path)
 
 
 @pytest.mark.parametrize("where", ["rainy/3.png", "clean/notes.txt"])

@@ -49,7 +49,7 @@ class FolderPairs:
         self.layout, self._files = find_pairs(folder, layout=layout)
         self.edition = edition or f"{folder}, {len(self)} pairs"
         if additive_rain:
-            check_not_swapped(self._read, len(self), where=str(folder))
+            check_not_swapped(self._read, [f.name for f in self._files], where=str(folder))
 
     def __len__(self) -> int:
         """The number of pairs."""

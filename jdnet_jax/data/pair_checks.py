@@ -5,7 +5,7 @@ drawn light rain over 0.2 % to 3 % of a photograph, each also as JPEG of quality
 398 photographs cut in half that are no pairs; the figures stand beside the constants.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ _NOTICEABLE_LEVELS = 8
 # Noticeably darker over noticeably brighter pixels: 0 on PNG pairs, at most 0.65 on JPEG ones. A
 # swapped pair has the reciprocal, at least 1.55. Noise without rain has 1.
 _SWAPPED_RATIO = 1.5
+# Fewer than these are noise, whatever their ratio; light rain covers 0.2 % of a picture at least.
+_SWAPPED_SHARE = 1e-3
 
 # Correlation of horizontal gradients: at least 0.12 between rainy and clean, at most 0.04 between
 # the two halves of one photograph. Small pictures correlate by chance, with a standard deviation of
@@ -47,30 +49,34 @@ def looks_swapped(rainy: Picture, clean: Picture) -> bool:
     change = rainy.astype(np.int16) - clean
     brighter = np.count_nonzero(change > _NOTICEABLE_LEVELS)
     darker = np.count_nonzero(change < -_NOTICEABLE_LEVELS)
-    return bool(darker > _SWAPPED_RATIO * brighter)
+    return bool(darker > max(_SWAPPED_RATIO * brighter, _SWAPPED_SHARE * change.size))
 
 
 def check_not_swapped(
-    read_pair: Callable[[int], tuple[Picture, Picture]], length: int, *, where: str
+    read_pair: Callable[[int], tuple[Picture, Picture]],
+    names: Sequence[str],
+    *,
+    where: str,
 ) -> None:
-    """Refuses a set of pairs most of which look swapped.
+    """Refuses a set of pairs of which any that is looked at seems swapped.
 
     Args:
         read_pair: rainy and clean picture at an index.
-        length: the number of pairs; at most SAMPLED_PAIRS of them are read.
+        names: how the error calls each pair; at most SAMPLED_PAIRS of them are read.
         where: how the error calls the set.
 
     Raises:
-        PairError: more than half of the pairs read look swapped.
+        PairError: a pair looks swapped.
     """
-    indices = sampled_indices(length)
-    swapped = sum(looks_swapped(*read_pair(i)) for i in indices)
-    if 2 * swapped > len(indices):
+    indices = sampled_indices(len(names))
+    swapped = [names[i] for i in indices if looks_swapped(*read_pair(i))]
+    if swapped:
         raise PairError(
             f"{where}: rain adds light, so a rainy picture is brighter than its clean one, but in"
-            f" {swapped} of {len(indices)} pairs looked at it is darker: rainy and clean are"
-            f" swapped. Exchange them (in one-file pairs clean is left and rainy right); if the"
-            f" rain of these pictures does darken them, say additive_rain=False"
+            f" {len(swapped)} of {len(indices)} pairs looked at it is darker ({swapped[0]} is the"
+            f" first): rainy and clean are swapped. Exchange them (in one-file pairs clean is left"
+            f" and rainy right); if the rain of these pictures does darken them, say"
+            f" additive_rain=False"
         )
 
 
