@@ -123,6 +123,15 @@ def test_from_authors_lists_missing_and_left_over_names():
     assert "left over ['derain_net.units.0.san.extra']" in message
 
 
+def test_from_authors_refuses_names_left_over_or_missing_alone():
+    state = to_authors(small_values(), bgr=False)
+    with pytest.raises(ValueError, match=r"missing \[\], left over \['head.weight'\]"):
+        from_authors(state | {"head.weight": np.zeros(3)}, bgr=True)
+    del state["exitBlock.0.bias"]
+    with pytest.raises(ValueError, match=r"missing \['exitBlock.0.bias'\], left over \[\]"):
+        from_authors(state, bgr=True)
+
+
 def test_from_authors_names_a_tensor_of_another_shape():
     state = to_authors(small_values(), bgr=False)
     state["exitBlock.0.weight"] = np.zeros((3, 16, 5, 5), np.float32)

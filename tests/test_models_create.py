@@ -242,6 +242,12 @@ def test_network_refuses_whole_numbers(dtype):
         model(np.zeros((1, 8, 8, 3), dtype))
 
 
+def test_joint_unit_with_attention_refuses_to_do_without_coordinates():
+    unit = create_model(**SMALL).units[0]
+    with pytest.raises(ValueError, match="needs the coordinates of its pixels, got None"):
+        unit(np.zeros((1, 8, 8, 16), np.float32), None)
+
+
 @pytest.mark.parametrize("sides", [(3, 8), (8, 3), (1, 1)])
 def test_network_refuses_pictures_below_the_smallest_side(sides):
     model = abstract_model(Description(units=1), Compute())
@@ -256,10 +262,19 @@ def test_bfloat16_keeps_variables_and_pictures_in_float32():
     narrow = compiled(model)(x)
     assert {value.dtype for value in variables(model).values()} == {np.dtype("float32")}
     assert narrow.dtype == jnp.float32
-    # The rain is what has 8 bits of precision, after a hundred layers; the picture has all of its.
+    # Only the rain has 8 bits of precision, lost in a dozen layers.
     rain = np.abs(full - x).max()
     difference = np.abs(narrow - full).max()
     assert 0 < difference < 0.05 * rain
+
+
+def test_bfloat16_leaves_the_picture_itself_in_full_precision():
+    model = create_model(dtype=jnp.bfloat16, **SMALL)
+    no_rain = {
+        name: np.zeros_like(v) if "tail" in name else v for name, v in variables(model).items()
+    }
+    x = picture(2, 8, 9)
+    np.testing.assert_array_equal(compiled(fill(model, no_rain))(x), x)
 
 
 @functools.cache

@@ -35,8 +35,17 @@ class JointUnit(nnx.Module):
         )
 
     def __call__(self, x: jax.Array, coordinates: Coordinates | None) -> jax.Array:
-        """[b, h, w, c] to the same shape; the coordinates are for the attention only."""
-        if self.attention is not None and coordinates is not None:
+        """[b, h, w, c] to the same shape; the coordinates are for the attention only.
+
+        Raises:
+            ValueError: There is attention but there are no coordinates.
+        """
+        if self.attention is not None:
+            if coordinates is None:
+                raise ValueError(
+                    "A joint unit with attention needs the coordinates of its pixels, got None; "
+                    "see picture_coordinates."
+                )
             x = self.attention(x, coordinates)
         x = self.aggregation(x) + x
         return x if self.calibrated is None else self.calibrated(x)
