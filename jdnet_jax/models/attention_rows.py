@@ -12,7 +12,8 @@ h w pixels, k the footprint, p = k // 2 pixels of border that keys and values ca
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,7 @@ class Operands(NamedTuple):
 
 Carry = tuple[jax.Array, jax.Array, jax.Array]
 KeySums = tuple[list[jax.Array], jax.Array]
+Rows = tuple[jax.Array, ...]
 
 
 @jax.custom_vjp
@@ -59,9 +61,29 @@ def _slope(d: jax.Array) -> jax.Array:
     return jnp.where(d >= 0, 1.0, SLOPE).astype(d.dtype)
 
 
-def _rows(a: jax.Array, start: jax.Array, size: int) -> jax.Array:
-    """`size` rows of a planar map; the first is data, so that one loop body serves all rows."""
-    return lax.dynamic_slice_in_dim(a, start, size, axis=a.ndim - 2)
+def _scan_rows(
+    step: Callable[[Any, Any], Any], start: Any, rows: Callable[[jax.Array], Any], footprint: int
+) -> Any:
+    """The state after `step(state, rows(i))` for each row i of the footprint.
+
+    The rows of the next step are cut out at the end of each and carried over. Cut out in the step
+    that needs them, they would be read through an address that is data, in the inner loops of its
+    kernels, and XLA's CPU backend does not vectorise such loops.
+    """
+
+    def body(carry: Any, i: jax.Array) -> tuple[Any, None]:
+        state, now = carry
+        return (step(state, now), rows(i + 1)), None
+
+    (state, _), _ = lax.scan(body, (start, rows(jnp.asarray(0))), jnp.arange(footprint))
+    return state
+
+
+def _cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
+    """`size` rows of planar maps [..., h, w] and of vertical coordinates [h]."""
+    return tuple(
+        lax.dynamic_slice_in_dim(a, start, size, axis=max(a.ndim - 2, 0)) for a in arrays
+    )
 
 
 def _mix(parts: list[jax.Array], weights: jax.Array) -> jax.Array:
@@ -101,10 +123,10 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
     y, x = o.y[centre : centre + h], o.x[centre : centre + w]
     dtype = o.query.dtype
 
-    def row(carry: Carry, i: jax.Array) -> tuple[Carry, None]:
+    def row(carry: Carry, rows: Rows) -> Carry:
         peak, total, result = carry
-        key, value = _rows(o.key, i, h), _rows(o.value, i, h)
-        dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
+        key, value, key_y = rows
+        dy = y - key_y
         logits = [
             _logits(
                 _relation(o.query, key[..., j : j + w]),
@@ -120,7 +142,7 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
             weight = jnp.exp(logit - new_peak)
             total += weight
             result += weight[:, None] * value[..., j : j + w]
-        return (new_peak, total, result), None
+        return new_peak, total, result
 
     # A finite start: -inf - -inf would be NaN.
     start = (
@@ -128,7 +150,7 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
         jnp.zeros((b, g, h, w), dtype),
         jnp.zeros((b, n, g, h, w), dtype),
     )
-    (peak, total, result), _ = lax.scan(row, start, jnp.arange(footprint))
+    peak, total, result = _scan_rows(row, start, lambda i: _cut(i, h, o.key, o.value, o.y), footprint)
     return result / total[:, None], peak + jnp.log(total)
 
 
@@ -185,9 +207,9 @@ def _backward_queries(
     centre = footprint // 2
     y, x = o.y[centre : centre + h], o.x[centre : centre + w]
 
-    def row(sums: Sums, i: jax.Array) -> tuple[Sums, None]:
-        key, value = _rows(o.key, i, h), _rows(o.value, i, h)
-        dy = y - lax.dynamic_slice_in_dim(o.y, i, h)
+    def row(sums: Sums, rows: Rows) -> Sums:
+        key, value, key_y = rows
+        dy = y - key_y
         for j in range(footprint):
             dx = x - o.x[j : j + w]
             relation = _relation(o.query, key[..., j : j + w])
@@ -203,12 +225,12 @@ def _backward_queries(
                 kernel_y=[d * dy[:, None] for d in d_maps],
             )
             sums = jax.tree.map(jnp.add, sums, terms)
-        return sums, None
+        return sums
 
     pixels, maps = jnp.zeros_like(own[:, 0]), jnp.zeros_like(own)
     r = o.query.shape[1]
     start = Sums([pixels] * r, [maps] * r, [maps] * 2, [pixels] * 2, [pixels] * 2)
-    sums, _ = lax.scan(row, start, jnp.arange(footprint))
+    sums = _scan_rows(row, start, lambda i: _cut(i, h, o.key, o.value, o.y), footprint)
 
     def per_map(parts: list[jax.Array]) -> jax.Array:
         return jnp.stack([part.sum((0, 2, 3)) for part in parts])
@@ -252,13 +274,10 @@ def _backward_keys(
     y = jnp.pad(o.y[centre : centre + h], border)
     x = jnp.pad(o.x[centre : centre + w], border)
 
-    def row(carry: KeySums, i: jax.Array) -> tuple[KeySums, None]:
+    def row(carry: KeySums, at_row: Rows) -> KeySums:
         d_key, d_value = carry
-        start = border - i
-        query_i, gradient_i, own_i, log_total_i = (
-            _rows(a, start, rows) for a in (query, gradient, own, log_total)
-        )
-        dy = lax.dynamic_slice_in_dim(y, start, rows) - o.y
+        query_i, gradient_i, own_i, log_total_i, query_y = at_row
+        dy = query_y - o.y
         for j in range(border + 1):
             at = slice(border - j, border - j + columns)
             relation = _relation(query_i[..., at], o.key)
@@ -271,10 +290,15 @@ def _backward_keys(
                 total - _unmix(d_logit, d, o.relation_weights[c])
                 for c, (total, d) in enumerate(zip(d_key, relation, strict=True))
             ]
-        return (d_key, d_value), None
+        return d_key, d_value
 
     start = ([jnp.zeros_like(o.key[:, 0])] * o.key.shape[1], jnp.zeros_like(o.value))
-    (d_key, d_value), _ = lax.scan(row, start, jnp.arange(border + 1))
+    d_key, d_value = _scan_rows(
+        row,
+        start,
+        lambda i: _cut(border - i, rows, query, gradient, own, log_total, y),
+        border + 1,
+    )
     return jnp.stack(d_key, 1), d_value
 
 
