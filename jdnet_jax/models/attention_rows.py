@@ -81,9 +81,7 @@ def _scan_rows(
 
 def _cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
     """`size` rows of planar maps [..., h, w] and of vertical coordinates [h]."""
-    return tuple(
-        lax.dynamic_slice_in_dim(a, start, size, axis=max(a.ndim - 2, 0)) for a in arrays
-    )
+    return tuple(lax.dynamic_slice_in_dim(a, start, size, axis=max(a.ndim - 2, 0)) for a in arrays)
 
 
 def _mix(parts: list[jax.Array], weights: jax.Array) -> jax.Array:
@@ -150,7 +148,9 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
         jnp.zeros((b, g, h, w), dtype),
         jnp.zeros((b, n, g, h, w), dtype),
     )
-    peak, total, result = _scan_rows(row, start, lambda i: _cut(i, h, o.key, o.value, o.y), footprint)
+    peak, total, result = _scan_rows(
+        row, start, lambda i: _cut(i, h, o.key, o.value, o.y), footprint
+    )
     return result / total[:, None], peak + jnp.log(total)
 
 

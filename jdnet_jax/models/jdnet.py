@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
+from jdnet_jax.models.dense import DenseFusion
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import Compute, conv1x1, conv3x3, kernel_and_bias, leaky_relu
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
-
-GROUP = 8
-"""Feature maps that the dense trunk concatenates once and then multiplies as one."""
 
 
 class JointUnit(nnx.Module):
@@ -49,35 +45,6 @@ class JointUnit(nnx.Module):
             x = self.attention(x, coordinates)
         x = self.aggregation(x) + x
         return x if self.calibrated is None else self.calibrated(x)
-
-
-class DenseFeatures:
-    """The growing list of feature maps that dense connections join, and its 1x1 convolutions.
-
-    A fused map is the sum, over all maps so far, of each times its rows of the kernel. Maps are
-    kept in closed groups, concatenated once, and an open one whose members are multiplied singly:
-    concatenating everything anew for each unit would copy 560 maps where this copies 33.
-    """
-
-    def __init__(self, first: jax.Array) -> None:
-        self.closed: list[jax.Array] = []
-        self.open = [first]
-
-    def append(self, features: jax.Array) -> None:
-        """Adds a map [b, h, w, c]."""
-        if len(self.open) == GROUP:
-            self.closed.append(jnp.concatenate(self.open, axis=-1))
-            self.open = []
-        self.open.append(features)
-
-    def fuse(self, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-        """LeakyReLU(concat(all maps) @ kernel + bias), [b, h, w, outputs]."""
-        parts: Sequence[jax.Array] = [*self.closed, *self.open]
-        total, row = bias, 0
-        for part in parts:
-            total = total + part @ kernel[row : row + part.shape[-1]]
-            row += part.shape[-1]
-        return leaky_relu(total)
 
 
 class JDNet(nnx.Module):
@@ -130,10 +97,12 @@ class JDNet(nnx.Module):
         if coordinates is None and d.attention:
             coordinates = picture_coordinates(h, w, d.footprint)
         x = leaky_relu(self.head(picture.astype(self.dtype)))
-        features = DenseFeatures(x)
-        for unit, fusion in zip(self.units, self.fusions, strict=True):
-            features.append(self._run(unit, x, coordinates))
-            x = features.fuse(*kernel_and_bias(fusion, self.dtype))
+        kernels, biases = zip(
+            *(kernel_and_bias(fusion, self.dtype) for fusion in self.fusions), strict=True
+        )
+        fuse = DenseFusion(x, kernels, biases)
+        for unit in self.units:
+            x = fuse(self._run(unit, x, coordinates))
         rain = leaky_relu(self.tail(x))
         return picture - rain.astype(picture.dtype)
 

@@ -45,13 +45,26 @@ class Compute:
             raise ValueError(f"attention must be 'rows' or 'patches', got {self.attention!r}.")
 
 
+@jax.custom_vjp
 def leaky_relu(x: jax.Array) -> jax.Array:
-    """LeakyReLU with the paper's slope, elementwise.
+    """LeakyReLU with the paper's slope, elementwise; at zero its gradient is the slope.
 
-    At zero its gradient is 0.6, the mean of both sides, where PyTorch takes 0.2. `where` would
-    give that too, but takes a quarter longer to train with on a CPU.
+    The gradient is taken from the sign of the result, which the next layer keeps anyway, so that
+    `x` need not be kept as well.
     """
     return jnp.maximum(x, SLOPE * x)
+
+
+def _leaky_relu_saving(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    y = leaky_relu(x)
+    return y, y
+
+
+def _leaky_relu_backward(y: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+    return (jnp.where(y > 0, gradient, SLOPE * gradient),)
+
+
+leaky_relu.defvjp(_leaky_relu_saving, _leaky_relu_backward)
 
 
 def conv3x3(inputs: int, outputs: int, compute: Compute, *, stride: int = 1) -> nnx.Conv:

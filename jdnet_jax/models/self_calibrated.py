@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.layers import (
@@ -11,6 +10,7 @@ from jdnet_jax.models.layers import (
     average_pool,
     conv1x1,
     conv3x3,
+    kernel_and_bias,
     leaky_relu,
     upsample_nearest,
 )
@@ -43,7 +43,10 @@ class SelfCalibratedConv(nnx.Module):
         """[b, h, w, c] to the same shape; h and w at least `pooling`."""
         plain = leaky_relu(self.k1(leaky_relu(self.split_plain(x))))  # Eq. 14
         calibrated = self._calibrate(leaky_relu(self.split_calibrated(x)))
-        return leaky_relu(x + self.merge(jnp.concatenate([plain, calibrated], axis=-1)))
+        # The product with the concatenation, without a copy of either.
+        kernel, bias = kernel_and_bias(self.merge, x.dtype)
+        half = plain.shape[-1]
+        return leaky_relu(x + plain @ kernel[:half] + calibrated @ kernel[half:] + bias)
 
     def _calibrate(self, x: jax.Array) -> jax.Array:
         pooled = self.k2(average_pool(x, self.pooling))  # Eqs. 10 and 11
