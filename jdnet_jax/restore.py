@@ -29,8 +29,7 @@ class Restorer:
     """
 
     def __init__(self, model: JDNet) -> None:
-        unit = model.units[0].attention
-        if unit is not None and not unit.norm_in.use_running_average:
+        if model.training:
             raise ValueError(
                 "A Restorer needs a network in inference mode, got one in training mode; call "
                 "model.eval() first."

@@ -19,6 +19,7 @@ from jdnet_jax.models import (
     merge_variables,
     split_variables,
 )
+from jdnet_jax.models.variables import split_units
 
 NETWORKS = ("r1", "r2", "r3")
 SMALL, LARGE = ("2x32x48", "1x33x70"), ("1x64x64", "1x65x97")
@@ -81,7 +82,12 @@ def training_step(name: str, form: str, compiler: str):
     pair = (nhwc(arrays(name)[f"train_{key}"]) for key in ("in", "target"))
     (mse, (derained, after)), gradients = jax.device_get(step(params, statistics, *pair))
     theirs = to_authors(gradients, bgr=False)
-    return mse, derained, theirs, {authors_name(key): value for key, value in after.items()}
+    return (
+        mse,
+        derained,
+        theirs,
+        {authors_name(key): value for key, value in split_units(after).items()},
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -11,8 +11,9 @@ from reference_arrays import QUICK_COMPILE, build_block, load, nhwc, under, vari
 
 from jdnet_jax.models import Compute, Description, batch_statistics
 from jdnet_jax.models.attention import SelfAttention, picture_coordinates
-from jdnet_jax.models.jdnet import DenseFeatures, JointUnit
-from jdnet_jax.models.layers import average_pool, conv3x3
+from jdnet_jax.models.dense import dense_trunk
+from jdnet_jax.models.jdnet import JointUnit
+from jdnet_jax.models.layers import Conv3x3, average_pool
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 from jdnet_jax.models.variables import merge_variables, split_variables
@@ -142,9 +143,10 @@ def test_joint_unit_equals_peer(case):
     check("joint_unit", case, model, lambda m, x: m(x, picture_coordinates(*x.shape[1:3], 7)))
 
 
+@pytest.mark.parametrize("units_per_scan", [1, 2, 5, 18])
 @pytest.mark.parametrize("case", cases("dense", "eval"))
-def test_dense_features_equal_peer(case):
-    """18 units, so that two groups of feature maps are closed and one is open."""
+def test_dense_trunk_equals_peer(case, units_per_scan):
+    """18 units, which halve unevenly."""
     arrays, weights = under(ARRAYS, f"dense/{case}/"), under(ARRAYS, "dense/w:")
     fusions = [
         [
@@ -158,16 +160,19 @@ def test_dense_features_equal_peer(case):
     @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
     def run(fusions, x, dy):
         def output(x):
-            features = DenseFeatures(x)
-            for fusion in fusions:
-                features.append(jnp.tanh(x))
-                x = features.fuse(*fusion)
-            return x
+            return dense_trunk(
+                lambda x, number: (jnp.tanh(x), number),
+                jnp.arange(len(fusions)),
+                *zip(*fusions, strict=True),
+                x,
+                units_per_scan=units_per_scan,
+            )
 
-        y, pull = jax.vjp(output, x)
-        return y, pull(dy)[0]
+        y, pull, numbers = jax.vjp(output, x, has_aux=True)
+        return y, pull(dy)[0], numbers
 
-    y, dx = run(fusions, *(nhwc(arrays[key]).astype(np.float64) for key in ("x", "dy")))
+    y, dx, numbers = run(fusions, *(nhwc(arrays[key]).astype(np.float64) for key in ("x", "dy")))
+    np.testing.assert_array_equal(numbers, np.arange(18))
     close(y, nhwc(arrays["y"]))
     close(dx, nhwc(arrays["dx"]))
 
@@ -179,7 +184,7 @@ def test_conv3x3_pads_one_zero_on_each_side(stride):
     assert len(cases(block, "eval")) >= 2
     for case in cases(block, "eval"):
         model = build_block(
-            lambda compute: conv3x3(3, 4, compute, stride=stride),
+            lambda compute: Conv3x3(3, 4, compute, stride=stride),
             DOUBLE,
             {f"enterBlock.0.{name}": value for name, value in weights.items()},
             at="head/",

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from jdnet_jax.models import Compute, Description, abstract_model, initial_values
+from jdnet_jax.models.variables import join_units, split_units
 
 _UNIT = "derain_net.units.{}."
 LAYERS = {
@@ -53,7 +54,7 @@ VARIABLES = {
 
 
 def authors_name(name: str) -> str:
-    """The authors' name of one of our variables."""
+    """The authors' name of a variable of ours, of a single unit where it belongs to one."""
     layer, variable = name.rsplit("/", 1)
     parts = layer.split("/")
     numbers = [part for part in parts if part.isdigit()]
@@ -105,7 +106,7 @@ def from_authors(
     """
     state = {name.removeprefix("module."): np.asarray(value) for name, value in state.items()}
     description = infer_description(state)
-    reference = initial_values(abstract_model(description, Compute()), seed=0)
+    reference = split_units(initial_values(abstract_model(description, Compute()), seed=0))
     names = {ours: authors_name(ours) for ours in reference}
     # PyTorch counts batches for a mode of BatchNorm that is not used here.
     given = {name for name in state if not name.endswith(".num_batches_tracked")}
@@ -124,15 +125,16 @@ def from_authors(
                 f"got {value.shape}."
             )
         values[ours] = value
+    values = join_units(values)
     return description, _turn_colours(values) if bgr else values
 
 
 def to_authors(values: Mapping[str, np.ndarray], *, bgr: bool) -> dict[str, np.ndarray]:
     """The inverse of `from_authors`; PyTorch's batch counters are set to zero."""
-    values = dict(values)
+    values = {name: np.asarray(value) for name, value in values.items()}
     if bgr:
         values = _turn_colours(values)
-    state = {authors_name(n): _to_theirs(n, np.asarray(v)) for n, v in values.items()}
+    state = {authors_name(n): _to_theirs(n, v) for n, v in split_units(values).items()}
     for name in list(state):
         if name.endswith(".running_mean"):
             state[name.replace("running_mean", "num_batches_tracked")] = np.zeros((), np.int64)

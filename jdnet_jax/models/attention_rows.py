@@ -162,7 +162,7 @@ def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, 
 @jax.jit
 def _backward(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array) -> tuple[Operands]:
     o, result, log_total = saved
-    own = (gradient * result).sum(1)  # [b, g, h, w], the softmax's own term
+    own = _agreement(gradient, result)  # [b, g, h, w], the softmax's own term
     d_query, d_relation, d_position, d_kernel = _backward_queries(o, log_total, gradient, own)
     d_key, d_value = _backward_keys(o, log_total, gradient, own)
     return (

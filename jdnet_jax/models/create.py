@@ -17,7 +17,13 @@ from flax import nnx
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.jdnet import JDNet
 from jdnet_jax.models.layers import Compute
-from jdnet_jax.models.variables import Variables, fill, split_variables
+from jdnet_jax.models.variables import (
+    Variables,
+    fill,
+    join_units,
+    split_units,
+    split_variables,
+)
 
 
 class _Keys:
@@ -53,7 +59,13 @@ def initial_values(model: JDNet, seed: int) -> Variables:
     """
     rng = np.random.default_rng(seed)
     _, params, statistics = split_variables(model)
-    variables = params | statistics
+    # Of one unit at a time, whose kernels have the fan in as all but the last axis.
+    variables = split_units(
+        {
+            n: np.broadcast_to(np.zeros((), v.dtype), v.shape)
+            for n, v in (params | statistics).items()
+        }
+    )
 
     def value(name: str, shape: tuple[int, ...]) -> np.ndarray:
         layer, kind = name.rsplit("/", 1)
@@ -67,7 +79,7 @@ def initial_values(model: JDNet, seed: int) -> Variables:
         bound = 1 / np.sqrt(np.prod(kernel[:-1]))
         return rng.uniform(-bound, bound, shape)
 
-    return {name: value(name, v.shape).astype(v.dtype) for name, v in variables.items()}
+    return join_units({n: value(n, v.shape).astype(v.dtype) for n, v in variables.items()})
 
 
 def create_model(
@@ -77,6 +89,7 @@ def create_model(
     param_dtype: Any = jnp.float32,
     attention_form: str = "rows",
     remat: bool = False,
+    units_per_scan: int = 1,
     **description: Any,
 ) -> JDNet:
     """A JDNet with random weights, in inference mode (`model.train()` changes that).
@@ -87,11 +100,18 @@ def create_model(
         param_dtype: Type of parameters and batch statistics.
         attention_form: `"rows"` (fast) or `"patches"` (readable); the same function.
         remat: Recompute units in the backward pass: less memory, more time.
+        units_per_scan: Units that share one compiled program: more compile faster, run slower.
         **description: Fields of `Description`, by default the paper's.
 
     Returns:
         The network: float pictures [b, h, w, 3] in, the same shape out.
     """
-    compute = Compute(dtype=dtype, param_dtype=param_dtype, attention=attention_form, remat=remat)
+    compute = Compute(
+        dtype=dtype,
+        param_dtype=param_dtype,
+        attention=attention_form,
+        remat=remat,
+        units_per_scan=units_per_scan,
+    )
     model = abstract_model(Description(**description), compute)
     return fill(model, initial_values(model, seed))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
-from jdnet_jax.models.dense import DenseFusion
+from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import Compute, conv1x1, conv3x3, kernel_and_bias, leaky_relu
+from jdnet_jax.models.layers import Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 
@@ -58,13 +60,15 @@ class JDNet(nnx.Module):
     def __init__(self, description: Description, compute: Compute) -> None:
         d = description
         self.description, self.remat = description, compute.remat
+        self.units_per_scan = compute.units_per_scan
         self.dtype = compute.dtype
-        self.head = conv3x3(3, d.channels, compute)
-        self.units = nnx.List([JointUnit(d, compute) for _ in range(d.units)])
+        self.head = Conv3x3(3, d.channels, compute)
+        # One module for all units: its variables have a first axis that counts them.
+        self.units = _stacked(JointUnit(d, compute), d.units)
         self.fusions = nnx.List(
             [conv1x1((i + 2) * d.channels, d.channels, compute) for i in range(d.units)]
         )
-        self.tail = conv3x3(d.channels, 3, compute)
+        self.tail = Conv3x3(d.channels, 3, compute)
 
     def __call__(self, picture: jax.Array, coordinates: Coordinates | None = None) -> jax.Array:
         """Derains pictures.
@@ -100,13 +104,41 @@ class JDNet(nnx.Module):
         kernels, biases = zip(
             *(kernel_and_bias(fusion, self.dtype) for fusion in self.fusions), strict=True
         )
-        fuse = DenseFusion(x, kernels, biases)
-        for unit in self.units:
-            x = fuse(self._run(unit, x, coordinates))
+        graph, *variables = nnx.split(self.units, nnx.Param, nnx.BatchStat)
+
+        def unit(x: jax.Array, variables: Any) -> tuple[jax.Array, Any]:
+            module = nnx.merge(graph, *variables)
+            features = module(x, coordinates)
+            return features, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+        # In a loop nothing can be merged with the first computation; see jax.checkpoint.
+        run = jax.checkpoint(unit, prevent_cse=False) if self.remat else unit
+        x, statistics = dense_trunk(
+            run,
+            [nnx.to_pure_dict(state) for state in variables],
+            kernels,
+            biases,
+            x,
+            units_per_scan=self.units_per_scan,
+        )
+        if self.training:
+            nnx.update(self.units, statistics)
         rain = leaky_relu(self.tail(x))
         return picture - rain.astype(picture.dtype)
 
-    def _run(self, unit: JointUnit, x: jax.Array, coordinates: Coordinates | None) -> jax.Array:
-        if self.remat:
-            return nnx.remat(JointUnit.__call__)(unit, x, coordinates)
-        return unit(x, coordinates)
+    def unit(self, i: int) -> JointUnit:
+        """A copy of one joint unit."""
+        graph, state = nnx.split(self.units)
+        return nnx.merge(graph, jax.tree.map(lambda a: a[i], state))
+
+    @property
+    def training(self) -> bool:
+        """Whether batches are normalised by their own statistics; see `train` and `eval`."""
+        attention = self.units.attention
+        return attention is not None and not attention.norm_in.use_running_average
+
+
+def _stacked(module: JointUnit, count: int) -> JointUnit:
+    """The module with each of its variables repeated along a new first axis."""
+    graph, state = nnx.split(module)
+    return nnx.merge(graph, jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), state))

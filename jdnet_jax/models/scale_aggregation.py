@@ -12,8 +12,8 @@ from flax import nnx
 
 from jdnet_jax.models.layers import (
     Compute,
+    Conv3x3,
     conv1x1,
-    conv3x3,
     kernel_and_bias,
     leaky_relu,
     nearest_indices,
@@ -86,9 +86,9 @@ class ScaleBranch(nnx.Module):
     """From one scale to the next (Eqs. 7 and 8): a convolution of stride 2, then a ResBlock."""
 
     def __init__(self, channels: int, compute: Compute) -> None:
-        self.down = conv3x3(channels, channels, compute, stride=2)
-        self.residual_1 = conv3x3(channels, channels, compute)
-        self.residual_2 = conv3x3(channels, channels, compute)
+        self.down = Conv3x3(channels, channels, compute, stride=2)
+        self.residual_1 = Conv3x3(channels, channels, compute)
+        self.residual_2 = Conv3x3(channels, channels, compute)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]."""

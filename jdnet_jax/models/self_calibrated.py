@@ -7,9 +7,9 @@ from flax import nnx
 
 from jdnet_jax.models.layers import (
     Compute,
+    Conv3x3,
     average_pool,
     conv1x1,
-    conv3x3,
     kernel_and_bias,
     leaky_relu,
     upsample_nearest,
@@ -33,10 +33,10 @@ class SelfCalibratedConv(nnx.Module):
         self.pooling = pooling
         self.split_plain = conv1x1(channels, half, compute)
         self.split_calibrated = conv1x1(channels, half, compute)
-        self.k1 = conv3x3(half, half, compute)
-        self.k2 = conv3x3(half, half, compute)
-        self.k3 = conv3x3(half, half, compute)
-        self.k4 = conv3x3(half, half, compute)
+        self.k1 = Conv3x3(half, half, compute)
+        self.k2 = Conv3x3(half, half, compute)
+        self.k3 = Conv3x3(half, half, compute)
+        self.k4 = Conv3x3(half, half, compute)
         self.merge = conv1x1(channels, channels, compute)
 
     def __call__(self, x: jax.Array) -> jax.Array:

@@ -1,12 +1,14 @@
 """A network's variables as flat dictionaries, apart from its structure.
 
-Names are paths such as `units/0/attention/phi/kernel`. They are what checkpoints and weight files
-hold, and what the training step differentiates: JAX dispatches a flat dictionary of 1,000 arrays
-several times faster than Flax's own state objects.
+Names are paths such as `units/attention/phi/kernel`. They are what checkpoints and weight files
+hold, and what the training step differentiates. What lies under `units/` is an array for all joint
+units at once, the first axis counting them: the optimiser's program is then compiled for a hundred
+arrays instead of for fifteen hundred.
 """
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +19,9 @@ from flax import nnx
 from jdnet_jax.models.jdnet import JDNet
 
 Variables = dict[str, Any]
+
+UNITS = "units/"
+"""What the names of the units' variables begin with."""
 
 
 def split_variables(model: JDNet) -> tuple[nnx.GraphDef, Variables, Variables]:
@@ -63,6 +68,31 @@ def fill(model: JDNet, values: Mapping[str, np.ndarray]) -> JDNet:
         {n: jnp.asarray(values[n], v.dtype) for n, v in part.items()} for part in parts
     )
     return merge_variables(graph, params, statistics)
+
+
+def split_units(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each unit's arrays by themselves: `units/a` [units, ...] becomes `units/0/a`, `units/1/a`."""
+    single = {}
+    for name, value in variables.items():
+        if name.startswith(UNITS):
+            inner = name.removeprefix(UNITS)
+            single |= {f"{UNITS}{i}/{inner}": part for i, part in enumerate(value)}
+        else:
+            single[name] = value
+    return single
+
+
+def join_units(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inverse of `split_units`."""
+    joined: dict[str, np.ndarray] = {}
+    parts: dict[str, dict[int, np.ndarray]] = collections.defaultdict(dict)
+    for name, value in variables.items():
+        if name.startswith(UNITS):
+            number, inner = name.removeprefix(UNITS).split("/", 1)
+            parts[UNITS + inner][int(number)] = value
+        else:
+            joined[name] = value
+    return joined | {n: np.stack([p[i] for i in sorted(p)]) for n, p in parts.items()}
 
 
 def _flatten(state: nnx.State) -> Variables:

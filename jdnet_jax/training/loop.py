@@ -60,6 +60,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         dtype=config.dtype,
         attention=config.attention_form,
         remat=config.remat,
+        units_per_scan=config.units_per_scan,
         axis_name=AXIS,
     )
     data = open_training_data(

@@ -16,6 +16,7 @@ MAY_CHANGE = frozenset(
         "test_pairs",
         "attention_form",
         "remat",
+        "units_per_scan",
         "data.data_dir",
         "data.manual_dir",
         "data.num_threads",
