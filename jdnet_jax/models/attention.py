@@ -12,6 +12,7 @@ from flax import nnx
 from jdnet_jax.models.attention_rows import Operands, attend_rows
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import Compute, batch_norm, conv1x1, kernel_and_bias, leaky_relu
+from jdnet_jax.models.parts import Part
 
 
 class Coordinates(NamedTuple):
@@ -70,15 +71,21 @@ class SelfAttention(nnx.Module):
         self.norm_out = batch_norm(values, compute)
         self.expand = conv1x1(values, channels, compute)
 
-    def __call__(self, x: jax.Array, coordinates: Coordinates) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, coordinates: Coordinates, part: Part | None = None
+    ) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
         normed = leaky_relu(self.norm_in(x))
         query, key = (f(normed).astype(self.dtype) for f in (self.phi, self.psi))
         value = self._value(normed).astype(self.dtype)
-        reach = self.footprint // 2
+        if part is None:
+            reach = self.footprint // 2
+            key, value = reflect(key, reach), reflect(value, reach)
+        else:
+            key, value = part.with_border(key), part.with_border(value)
         attend = self._attend_rows if self.form == "rows" else self._attend_patches
         coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
-        y = attend(query, reflect(key, reach), reflect(value, reach), coordinates).astype(x.dtype)
+        y = attend(query, key, value, coordinates).astype(x.dtype)
         return x + self.expand(leaky_relu(self.norm_out(y)))
 
     def _value(self, normed: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coord
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
+from jdnet_jax.models.parts import Part
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 
@@ -32,7 +33,9 @@ class JointUnit(nnx.Module):
             SelfCalibratedConv(d.channels, d.pooling, compute) if d.calibration else None
         )
 
-    def __call__(self, x: jax.Array, coordinates: Coordinates | None) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, coordinates: Coordinates | None, part: Part | None = None
+    ) -> jax.Array:
         """[b, h, w, c] to the same shape; the coordinates are for the attention only.
 
         Raises:
@@ -44,9 +47,9 @@ class JointUnit(nnx.Module):
                     "A joint unit with attention needs the coordinates of its pixels, got None; "
                     "see picture_coordinates."
                 )
-            x = self.attention(x, coordinates)
-        x = self.aggregation(x) + x
-        return x if self.calibrated is None else self.calibrated(x)
+            x = self.attention(x, coordinates, part)
+        x = self.aggregation(x, part) + x
+        return x if self.calibrated is None else self.calibrated(x, part)
 
 
 class JDNet(nnx.Module):
@@ -70,13 +73,14 @@ class JDNet(nnx.Module):
         )
         self.tail = Conv3x3(d.channels, 3, compute)
 
-    def __call__(self, picture: jax.Array, coordinates: Coordinates | None = None) -> jax.Array:
+    def __call__(self, picture: jax.Array, part: Part | None = None) -> jax.Array:
         """Derains pictures.
 
         Args:
             picture: O, float RGB in [0, 1], [b, h, w, 3].
-            coordinates: Where the rows and columns lie in the whole picture; None when `picture`
-                is the whole picture.
+            part: Where `picture` lies in the whole picture (see `part_of_picture`), of which it may
+                be a tile, or which it may hold with blank space below and to the right; None when
+                it is the whole picture.
 
         Returns:
             B, the shape and type of `picture`, not clipped to [0, 1].
@@ -98,9 +102,13 @@ class JDNet(nnx.Module):
                 f"This network needs pictures of at least {d.smallest_side}x{d.smallest_side} "
                 f"pixels, got {h}x{w}; pad the picture or choose a larger one."
             )
-        if coordinates is None and d.attention:
+        coordinates = None
+        if d.attention and part is None:
             coordinates = picture_coordinates(h, w, d.footprint)
-        x = leaky_relu(self.head(picture.astype(self.dtype)))
+        elif d.attention and part is not None:
+            coordinates = Coordinates(part.rows.coordinates, part.columns.coordinates)
+        x = picture.astype(self.dtype)
+        x = leaky_relu(self.head(x if part is None else part.keep(x)))
         kernels, biases = zip(
             *(kernel_and_bias(fusion, self.dtype) for fusion in self.fusions), strict=True
         )
@@ -108,7 +116,7 @@ class JDNet(nnx.Module):
 
         def unit(x: jax.Array, variables: Any) -> tuple[jax.Array, Any]:
             module = nnx.merge(graph, *variables)
-            features = module(x, coordinates)
+            features = module(x, coordinates, part)
             return features, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
         # In a loop nothing can be merged with the first computation; see jax.checkpoint.
@@ -123,7 +131,7 @@ class JDNet(nnx.Module):
         )
         if self.training:
             nnx.update(self.units, statistics)
-        rain = leaky_relu(self.tail(x))
+        rain = leaky_relu(self.tail(x if part is None else part.keep(x)))
         return picture - rain.astype(picture.dtype)
 
     def unit(self, i: int) -> JointUnit:

@@ -19,27 +19,37 @@ from jdnet_jax.models.layers import (
     nearest_indices,
     upsample_nearest,
 )
+from jdnet_jax.models.parts import Part
 
 
 def scale_pyramid(
-    x: jax.Array, branches: Sequence[Callable[[jax.Array], jax.Array]]
+    x: jax.Array, branches: Sequence[Callable[..., jax.Array]], part: Part | None = None
 ) -> list[jax.Array]:
     """X^0 .. X^n (Eqs. 5-8): each branch works on the result of the one before.
 
     Args:
         x: Features [b, h, w, c].
-        branches: One function per scale; each halves the sides, rounding up.
+        branches: One function per scale; each halves the sides, rounding up. With a `part`, each
+            is given what zeroes features outside of the picture, at the scale it comes from and
+            at the one it goes to.
+        part: Where x lies in its picture; None when it is the whole picture.
 
     Returns:
         n + 1 feature maps, the first `x` itself.
     """
     scales = [x]
-    for branch in branches:
-        scales.append(branch(scales[-1]))
+    for s, branch in enumerate(branches):
+        if part is None:
+            scales.append(branch(scales[-1]))
+        else:
+            keeps = (functools.partial(part.keep, scale=scale) for scale in (s, s + 1))
+            scales.append(branch(scales[-1], *keeps))
     return scales
 
 
-def fuse_scales(scales: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def fuse_scales(
+    scales: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array, part: Part | None = None
+) -> jax.Array:
     """Eq. 9 before its activation: a 1x1 convolution of all scales, upsampled and concatenated.
 
     A 1x1 convolution commutes with nearest upsampling, so each scale is multiplied at its own size
@@ -51,18 +61,21 @@ def fuse_scales(scales: Sequence[jax.Array], kernel: jax.Array, bias: jax.Array)
         scales: n + 1 feature maps [b, h_i, w_i, c], the largest first.
         kernel: [(n + 1) c, outputs].
         bias: [outputs].
+        part: Where the features lie in their picture; None when they are the whole picture.
 
     Returns:
         [b, h_0, w_0, outputs].
     """
-    parts = [scale @ part for scale, part in zip(scales, _rows(kernel, len(scales)), strict=True)]
-    sizes = [part.shape[1:3] for part in parts]
+    parts = [scale @ rows for scale, rows in zip(scales, _rows(kernel, len(scales)), strict=True)]
+    if part is not None:
+        return bias + parts[0] + sum(part.upsample(p, s) for s, p in enumerate(parts[1:], start=1))
+    sizes = [p.shape[1:3] for p in parts]
     if _steps_agree(tuple(h for h, _ in sizes)) and _steps_agree(tuple(w for _, w in sizes)):
         total = parts[-1]
-        for part, (h, w) in zip(parts[-2::-1], sizes[-2::-1], strict=True):
-            total = part + upsample_nearest(total, h, w)
+        for finer, (h, w) in zip(parts[-2::-1], sizes[-2::-1], strict=True):
+            total = finer + upsample_nearest(total, h, w)
     else:
-        total = sum((upsample_nearest(part, *sizes[0]) for part in parts[1:]), start=parts[0])
+        total = sum((upsample_nearest(p, *sizes[0]) for p in parts[1:]), start=parts[0])
     return total + bias
 
 
@@ -82,6 +95,10 @@ def _steps_agree(sizes: tuple[int, ...]) -> bool:
     return True
 
 
+def _unchanged(x: jax.Array) -> jax.Array:
+    return x
+
+
 class ScaleBranch(nnx.Module):
     """From one scale to the next (Eqs. 7 and 8): a convolution of stride 2, then a ResBlock."""
 
@@ -90,10 +107,15 @@ class ScaleBranch(nnx.Module):
         self.residual_1 = Conv3x3(channels, channels, compute)
         self.residual_2 = Conv3x3(channels, channels, compute)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]."""
-        x = leaky_relu(self.down(x))
-        return x + self.residual_2(leaky_relu(self.residual_1(x)))
+    def __call__(
+        self,
+        x: jax.Array,
+        keep: Callable[[jax.Array], jax.Array] = _unchanged,
+        keep_halved: Callable[[jax.Array], jax.Array] = _unchanged,
+    ) -> jax.Array:
+        """[b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]; zeroing outside before and after."""
+        x = keep_halved(leaky_relu(self.down(keep(x))))
+        return x + self.residual_2(keep_halved(leaky_relu(self.residual_1(x))))
 
 
 class ScaleAggregation(nnx.Module):
@@ -109,7 +131,7 @@ class ScaleAggregation(nnx.Module):
         self.branches = nnx.List([ScaleBranch(channels, compute) for _ in range(scales)])
         self.fusion = conv1x1((scales + 1) * channels, channels, compute)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
         """[b, h, w, c] to the same shape."""
-        scales = scale_pyramid(x, self.branches)
-        return leaky_relu(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype)))
+        scales = scale_pyramid(x, self.branches, part)
+        return leaky_relu(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype), part))

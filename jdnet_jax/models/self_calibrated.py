@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 from flax import nnx
 
@@ -14,6 +16,9 @@ from jdnet_jax.models.layers import (
     leaky_relu,
     upsample_nearest,
 )
+from jdnet_jax.models.parts import Part
+
+Map = Callable[[jax.Array], jax.Array]
 
 
 class SelfCalibratedConv(nnx.Module):
@@ -39,16 +44,31 @@ class SelfCalibratedConv(nnx.Module):
         self.k4 = Conv3x3(half, half, compute)
         self.merge = conv1x1(channels, channels, compute)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w at least `pooling`."""
-        plain = leaky_relu(self.k1(leaky_relu(self.split_plain(x))))  # Eq. 14
-        calibrated = self._calibrate(leaky_relu(self.split_calibrated(x)))
+        keep, keep_pooled, upsample = _whole(x) if part is None else _of(part)
+        plain = keep(leaky_relu(self.split_plain(x)))
+        plain = leaky_relu(self.k1(plain))  # Eq. 14
+        calibrated = keep(leaky_relu(self.split_calibrated(x)))
+        pooled = self.k2(keep_pooled(average_pool(calibrated, self.pooling)))  # Eqs. 10 and 11
+        gate = jax.nn.sigmoid(calibrated + upsample(pooled))
+        calibrated = leaky_relu(self.k4(keep(self.k3(calibrated) * gate)))  # Eqs. 12 and 13
         # The product with the concatenation, without a copy of either.
         kernel, bias = kernel_and_bias(self.merge, x.dtype)
         half = plain.shape[-1]
         return leaky_relu(x + plain @ kernel[:half] + calibrated @ kernel[half:] + bias)
 
-    def _calibrate(self, x: jax.Array) -> jax.Array:
-        pooled = self.k2(average_pool(x, self.pooling))  # Eqs. 10 and 11
-        gate = jax.nn.sigmoid(x + upsample_nearest(pooled, *x.shape[1:3]))
-        return leaky_relu(self.k4(self.k3(x) * gate))  # Eqs. 12 and 13
+
+Geometry = tuple[Map, Map, Map]
+"""What zeroes features outside of the picture, the same for pooled ones, and upsamples those."""
+
+
+def _whole(x: jax.Array) -> Geometry:
+    def unchanged(x: jax.Array) -> jax.Array:
+        return x
+
+    return unchanged, unchanged, lambda pooled: upsample_nearest(pooled, *x.shape[1:3])
+
+
+def _of(part: Part) -> Geometry:
+    return part.keep, part.keep_pooled, part.upsample_pooled
