@@ -29,8 +29,11 @@ flags.mark_flag_as_required("config")
 def main(_: list[str]) -> None:
     """Evaluates as the flags say."""
     logging.set_verbosity(logging.WARNING)
-    from jdnet_jax.evaluation.command import evaluate  # late: --help does not wait for JAX
+    # Late: --help does not wait for JAX.
+    from jdnet_jax.compiled import default_folder, keep_compiled
+    from jdnet_jax.evaluation.command import evaluate
 
+    keep_compiled(default_folder())
     try:
         table = evaluate(
             CONFIG.value,

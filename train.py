@@ -4,6 +4,8 @@ Settings are overridden as in `--config.batch_size=24`. The same command again g
 training stopped.
 """
 
+from pathlib import Path
+
 from absl import app, flags, logging
 from ml_collections import config_flags
 
@@ -16,8 +18,12 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
-    from jdnet_jax.training import train  # after the flags: --help does not wait for JAX
+    # After the flags: --help does not wait for JAX.
+    from jdnet_jax.compiled import keep_compiled
+    from jdnet_jax.training import train
 
+    # Going on with a training does not compile its step again.
+    keep_compiled(Path(WORKDIR.value) / "compiled")
     try:
         train(CONFIG.value, WORKDIR.value)
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.torch_jdnet check ARRAYS.npz      compares with arrays of the authors
     python -m benchmarks.torch_jdnet time infer|train      prints seconds per call
+    python -m benchmarks.torch_jdnet serve infer|train     a call for each line that comes in
 
 It is what a PyTorch user would write (attention by unfolding the footprint) and a second opinion on
 what the network computes; `tests/data/make_block_arrays.py` makes the blocks' test data with it.
@@ -12,6 +13,9 @@ PyTorch is needed here and nowhere else: measured with torch 2.13.0.
 from __future__ import annotations
 
 import argparse
+import json
+import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -243,17 +247,31 @@ def seconds(call: Callable[[], None], runs: int = 2) -> float:
     return min(times)
 
 
+def serve(call: Callable[[], None]) -> None:
+    """For each line of input one call, its seconds and the peak memory; see against_pytorch."""
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        call()
+        elapsed = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": elapsed, "peak_mib": peak}), flush=True)
+
+
 def main() -> None:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check").add_argument("file")
-    commands.add_parser("time").add_argument("what", choices=["infer", "train"])
+    for name in ("time", "serve"):
+        commands.add_parser(name).add_argument("what", choices=["infer", "train"])
     arguments = parser.parse_args()
     if arguments.command == "check":
         worst = check(arguments.file)
         print(f"largest absolute difference {worst:.2e}")
         raise SystemExit(int(worst > 1e-9))
+    if arguments.command == "serve":
+        serve(inference() if arguments.what == "infer" else training())
+        return
     print(f"{seconds(inference() if arguments.what == 'infer' else training()):.2f} s")
 
 

@@ -153,6 +153,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-recursive", action="store_true", help="leave out the sub-folders of folders"
     )
+    parser.add_argument(
+        "--tile",
+        type=int,
+        metavar="PIXELS",
+        help="derain in overlapping tiles of at most so many pixels a side; 0: always whole"
+        " (default: whole where it fits into half of the free memory)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=int,
+        metavar="PIXELS",
+        help="what a tile looks beyond what is kept of it, a multiple of 16 (default: 80)",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="where compiled programs are kept from run to run (default: ~/.cache/jdnet_jax)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary")
 
 
@@ -168,10 +187,14 @@ def run(arguments: argparse.Namespace) -> int:
         suffix=suffix,
     )
     if plan.jobs:
-        from jdnet_jax.restore import Restorer  # jax takes seconds: after the names are checked
+        # jax takes seconds: after the names are checked
+        from jdnet_jax.compiled import default_folder, keep_compiled
+        from jdnet_jax.restore import OVERLAP, Restorer
 
+        keep_compiled(arguments.cache or default_folder())
         weights = [arguments.weights] if arguments.weights else []
-        restore: Restore = Restorer.from_pretrained(*weights)
+        overlap = OVERLAP if arguments.overlap is None else arguments.overlap
+        restore: Restore = Restorer.from_pretrained(*weights, tile=arguments.tile, overlap=overlap)
         overwrite, progress = arguments.overwrite, not arguments.quiet
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,39 +11,73 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.models import JDNet, merge_variables, split_variables
+from jdnet_jax.memory import available_bytes, bytes_per_pixel
+from jdnet_jax.models import (
+    JDNet,
+    canvas_unit,
+    merge_variables,
+    part_of_picture,
+    split_variables,
+)
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_model
+from jdnet_jax.tiles import Tiles, fitting_tiles, square_tiles
 
 _TOLERANCE = 0.01  # resizing and the like overshoot a little
+
+
+OWN_PROGRAMS = 2
+"""Sizes of pictures that get a program of their own; data sets tend to have one or two."""
+
+OVERLAP = 80
+"""Pixels by which tiles overlap on each side; see docs/performance.md for the seams it leaves."""
 
 
 class Restorer:
     """Derains pictures of any size with one network.
 
-    The program is compiled for each size of picture once, when it first comes.
+    The first two sizes of picture that come get a compiled program each. All others share programs:
+    they are derained on a canvas, of which there are a few sizes, and which gives the same result
+    but for rounding. A picture that does not fit into half of the free memory is derained in
+    overlapping tiles, whose seams differ from the whole picture's result by less than one part in
+    255 for all but a thousandth of the pixels.
 
     Args:
         model: A network in inference mode.
+        tile: Side of the tiles in pixels; 0 never to cut a picture; None to do so where the memory
+            requires it.
+        overlap: Pixels that a tile looks beyond what is kept of it, a multiple of 16.
 
     Raises:
-        ValueError: The network is in training mode, where the result would depend on the batch.
+        ValueError: The network is in training mode, where the result would depend on the batch; or
+            the tiles are too small for the overlap.
     """
 
-    def __init__(self, model: JDNet) -> None:
+    def __init__(self, model: JDNet, *, tile: int | None = None, overlap: int = OVERLAP) -> None:
         if model.training:
             raise ValueError(
                 "A Restorer needs a network in inference mode, got one in training mode; call "
                 "model.eval() first."
             )
         self.description = model.description
-        graph, self._params, self._statistics = split_variables(model)
-        self._run = jax.jit(
-            lambda params, statistics, x: merge_variables(graph, params, statistics)(x)
-        )
+        self._unit = canvas_unit(model.description)
+        if overlap < 0 or overlap % self._unit:
+            raise ValueError(f"overlap must be a multiple of {self._unit}, got {overlap}.")
+        if tile:
+            square_tiles((1, 1), tile, unit=self._unit, overlap=overlap)  # raises
+        self._tile, self._overlap = tile, overlap
+        self._own: set[tuple[int, int]] = set()
+        graph, params, statistics = split_variables(model)
+        self._variables = jax.device_put((params, statistics))
+        self._run = jax.jit(lambda variables, x, part: merge_variables(graph, *variables)(x, part))
 
     @classmethod
     def from_pretrained(
-        cls, path: str | Path = DEFAULT_WEIGHTS, *, dtype: Any = jnp.float32
+        cls,
+        path: str | Path = DEFAULT_WEIGHTS,
+        *,
+        dtype: Any = jnp.float32,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
     ) -> Self:
         """A Restorer with trained weights.
 
@@ -50,11 +85,13 @@ class Restorer:
             path: A name of bundled weights, a safetensors file, an export, a run directory or one
                 of its checkpoints; see `jdnet_jax.pretrained.load_variables`.
             dtype: Type of activations; bfloat16 is faster where the hardware has it.
+            tile: See `Restorer`.
+            overlap: See `Restorer`.
 
         Raises:
             jdnet_jax.weights.WeightsError: There are no such weights, or they are damaged.
         """
-        return cls(load_model(path, dtype=dtype))
+        return cls(load_model(path, dtype=dtype), tile=tile, overlap=overlap)
 
     def __call__(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Derains a picture.
@@ -90,4 +127,64 @@ class Restorer:
         raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
 
     def _derain(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        return np.asarray(self._run(self._params, self._statistics, picture[None])[0])
+        height, width = size = picture.shape[:2]
+        smallest = self.description.smallest_side
+        if min(size) < smallest:
+            raise ValueError(
+                f"This network needs pictures of at least {smallest}x{smallest} pixels, got "
+                f"{height}x{width}; pad the picture or choose a larger one."
+            )
+        tiles = self._tiles(size)
+        if tiles is not None:
+            return self._derain_tiles(picture, tiles)
+        if size in self._own or len(self._own) < OWN_PROGRAMS:
+            self._own.add(size)
+            return np.asarray(self._run(self._variables, picture[None], None)[0])
+        canvas = tuple(_canvas_side(side, self._unit) for side in size)
+        return self._derain_part(picture, size, canvas, (0, 0))
+
+    def _tiles(self, size: tuple[int, int]) -> Tiles | None:
+        """The tiles to cut a picture into; None to leave it whole."""
+        options = {"unit": self._unit, "overlap": self._overlap}
+        if self._tile is not None:
+            if not self._tile or max(size) <= self._tile:
+                return None
+            return square_tiles(size, self._tile, **options)
+        room = available_bytes() / 2 / bytes_per_pixel(self.description)
+        return None if math.prod(size) <= room else fitting_tiles(size, room, **options)
+
+    def _derain_tiles(
+        self, picture: npt.NDArray[np.float32], tiles: Tiles
+    ) -> npt.NDArray[np.float32]:
+        derained = np.empty_like(picture)
+        for (row, column), (top, left) in tiles:
+            tile = picture[row : row + tiles.size[0], column : column + tiles.size[1]]
+            part = self._derain_part(tile, picture.shape[:2], tiles.size, (row, column))
+            # What the tiles below and to the right know better, they overwrite.
+            derained[top : row + tiles.size[0], left : column + tiles.size[1]] = part[
+                top - row :, left - column :
+            ]
+        return derained
+
+    def _derain_part(
+        self,
+        part: npt.NDArray[np.float32],
+        picture: tuple[int, ...],
+        canvas: tuple[int, ...],
+        start: tuple[int, int],
+    ) -> npt.NDArray[np.float32]:
+        """Derains what a canvas of a picture holds, [<= canvas, <= canvas, 3]."""
+        height, width = part.shape[:2]
+        blank = np.zeros((1, *canvas, 3), np.float32)
+        blank[0, :height, :width] = part
+        geometry = part_of_picture(self.description, picture, canvas, start)  # type: ignore[arg-type]
+        return np.asarray(self._run(self._variables, blank, geometry)[0])[:height, :width]
+
+
+def _canvas_side(side: int, unit: int) -> int:
+    """The next of 16, 24, 32, 48, 64, 96, ... times `unit` / 16: half-octaves, whole units."""
+    length = unit
+    while length < side:
+        middle = length + length // 2 // unit * unit
+        length = middle if length < middle and side <= middle else 2 * length
+    return length

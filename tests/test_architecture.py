@@ -21,10 +21,13 @@ MAY_IMPORT = {
     "training": {"models", "losses", "metrics", "data", "weights"},
     "interop": {"models"},
     "pretrained": {"models", "training", "weights"},
-    "restore": {"models", "pretrained"},
+    "compiled": set(),
+    "tiles": set(),
+    "memory": {"models"},
+    "restore": {"memory", "models", "pretrained", "tiles"},
     "evaluation": {"restore", "metrics", "data"},
     "derain_plan": {"pictures"},
-    "derain_files": {"derain_plan", "pictures", "restore", "weights"},
+    "derain_files": {"compiled", "derain_plan", "pictures", "restore", "weights"},
     "export_weights": {"pretrained", "weights"},
 }
 EVERYTHING = {"__init__", "__main__", "cli"}

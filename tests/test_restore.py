@@ -73,3 +73,46 @@ def test_from_pretrained_takes_the_bundled_weights():
 def test_from_pretrained_names_what_there_is():
     with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
         Restorer.from_pretrained("no such")
+
+
+def test_restorer_shares_programs_and_stays_exact():
+    """50 pictures, all of another size."""
+    model = create_model(channels=16, units=1, footprint=3, scales=1, pooling=2)
+    shared = Restorer(model)
+    rng = np.random.default_rng(2)
+    sizes = {(int(h), int(w)) for h, w in rng.integers(8, 60, (60, 2))}
+    pictures = [rng.random((*size, 3), np.float32) for size in sorted(sizes)][:50]
+    derained = [shared(picture) for picture in pictures]
+    assert len(derained) == 50
+    assert shared._run._cache_size() <= 2 + 36  # six lengths of a canvas's side
+    for picture, result in list(zip(pictures, derained, strict=True))[::7]:
+        np.testing.assert_allclose(result, Restorer(model)(picture), rtol=0, atol=2e-6)
+
+
+def test_restorer_in_tiles_is_close_to_the_whole():
+    picture = np.random.default_rng(3).random((150, 90, 3), np.float32)
+    whole = Restorer.from_pretrained(tile=0)(picture)
+    far, near = (
+        np.abs(Restorer.from_pretrained(tile=96, overlap=overlap)(picture) - whole)
+        for overlap in (32, 0)
+    )
+    assert 0 < far.max() < near.max()
+    assert far.mean() < near.mean() / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"overlap": 10}, "multiple of 16"), ({"tile": 100}, "at least 176")]
+)
+def test_restorer_refuses_tiles_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        Restorer.from_pretrained(**options)
+
+
+def test_restorer_cuts_what_does_not_fit(monkeypatch):
+    """The memory that there is decides; little of it is pretended."""
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: 2 * 1300 * 112 * 128)
+    picture = np.random.default_rng(4).integers(0, 256, (150, 300, 3), np.uint8)
+    cut = Restorer.from_pretrained(overlap=16)
+    assert cut(picture).shape == picture.shape
+    assert cut._tiles((150, 300)) is not None
+    assert cut._tiles((112, 120)) is None

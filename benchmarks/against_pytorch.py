@@ -1,0 +1,180 @@
+"""JDNet in JAX against the PyTorch peer: seconds, memory, and their ratios.
+
+    python -m benchmarks.against_pytorch --peer-python PYTHON [--output FILE] [--rounds 3]
+
+PYTHON is an interpreter that has torch (CPU is enough); without it only our side is measured. Each
+workload runs in processes of its own, the two programs taking turns call by call, so that what else
+the machine does falls on both; the medians of the calls after the first are compared. Peak memory
+is that of the process, compiling included. The network is the paper's: 32 units, float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+OURS = "benchmarks.worker"
+PEER = ROOT / "benchmarks" / "torch_jdnet.py"
+
+COMPARED = {
+    "derain 1x320x480": ("infer", 15.0),
+    "training step, 4 crops of 64x64": ("train", 3.5),
+}
+"""Workload: what to run, and the ratio aimed at least."""
+
+
+class Worker:
+    """A process that runs a workload each time it is told to."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self) -> dict[str, float]:
+        """Seconds of one more call, and the peak MiB of the process so far."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a worker stopped: {self._process.args}")
+        return json.loads(line)
+
+    def stop(self) -> None:
+        """Ends the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, float]:
+    """Medians of both programs, called in turns."""
+    workers = {"ours": Worker(ours)} | ({"peer": Worker(peer)} if peer else {})
+    calls: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
+    for _ in range(rounds + 1):
+        for name, worker in workers.items():
+            calls[name].append(worker())
+    for worker in workers.values():
+        worker.stop()
+    result = {}
+    for name, values in calls.items():
+        result[f"{name}_first_s"] = values[0]["seconds"]
+        result[f"{name}_s"] = statistics.median(v["seconds"] for v in values[1:])
+        result[f"{name}_mib"] = values[-1]["peak_mib"]
+    if peer:
+        result["ratio"] = statistics.median(
+            theirs["seconds"] / own["seconds"]
+            for own, theirs in zip(calls["ours"][1:], calls["peer"][1:], strict=True)
+        )
+    return result
+
+
+def once(command: list[str], environment: dict[str, str]) -> dict[str, float]:
+    """Seconds and peak MiB of a whole process."""
+    code = (
+        "import resource, subprocess, sys, time; t = time.perf_counter();"
+        "s = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
+        "r = resource.getrusage(resource.RUSAGE_CHILDREN);"
+        "print(s, time.perf_counter() - t, r.ru_maxrss / 1024)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.split()
+    if told[0] != "0":
+        raise RuntimeError(f"failed: {command}")
+    return {"seconds": float(told[1]), "peak_mib": float(told[2])}
+
+
+def processes(folder: Path) -> dict[str, dict[str, float]]:
+    """Whole processes, from start to end: a first training step, a derained picture, a large one."""
+    import numpy as np
+    from PIL import Image
+
+    from jdnet_jax import create_model
+    from jdnet_jax.models import split_variables
+    from jdnet_jax.weights.files import write_safetensors
+
+    model = create_model()
+    _, params, batch_stats = split_variables(model)
+    weights = folder / "full.safetensors"
+    values = {name: np.asarray(v) for name, v in (params | batch_stats).items()}
+    write_safetensors(weights, model.description, values)
+    rng = np.random.default_rng(0)
+    for name, (height, width) in {"picture": (320, 480), "photograph": (3000, 4000)}.items():
+        coarse = rng.integers(0, 256, (height // 20, width // 20, 3), np.uint8)
+        Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(
+            folder / f"{name}.png"
+        )
+    cold = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
+    derain = [sys.executable, "-m", "jdnet_jax", "derain", "--quiet", "--overwrite"]
+    worker = [sys.executable, "-m", OURS]
+    full = [*derain, str(folder / "picture.png"), "-o", str(folder / "out.png")]
+    large = [*derain, str(folder / "photograph.png"), "-o", str(folder / "large.png")]
+    small = [*derain, str(folder / "picture.png"), "-o", str(folder / "small.png")]
+    return {
+        "first training step, cold": once([*worker, "train", "4", "once"], cold),
+        "first training step, again": once([*worker, "train", "4", "once"], cold),
+        "training, 12 crops": once([*worker, "train", "12", "once"], cold),
+        "training, 12 crops, remat": once([*worker, "train", "12", "once", "remat"], cold),
+        "derain a 480x320 picture, 32 units, cold": once([*full, "--weights", str(weights)], cold),
+        "derain a 480x320 picture, 32 units, again": once([*full, "--weights", str(weights)], cold),
+        "derain a 480x320 picture, bundled weights": once(small, cold),
+        "derain a 480x320 picture, bundled weights, again": once(small, cold),
+        "derain a 4000x3000 photograph, bundled weights": once(large, cold),
+    }
+
+
+def main() -> None:
+    """Measures and writes the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", help="an interpreter with torch")
+    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "cpu.json")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    import jax
+
+    results: dict[str, object] = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}, jax {jax.__version__}",
+    }
+    for label, (what, aim) in COMPARED.items():
+        peer = [arguments.peer_python, str(PEER), "serve", what] if arguments.peer_python else None
+        result = compare([sys.executable, "-m", OURS, what, "4", "serve"], peer, arguments.rounds)
+        results[label] = result | {"aim": aim}
+        print(label, json.dumps(results[label]), flush=True)
+    for what in ("train", "ssim"):
+        label = {"train": "training step, 12 crops", "ssim": "SSIM loss, 12 crops"}[what]
+        results[label] = compare(
+            [sys.executable, "-m", OURS, what, "12", "serve"], None, arguments.rounds
+        )
+        print(label, json.dumps(results[label]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for label, result in processes(Path(folder)).items():
+            results[label] = result
+            print(label, json.dumps(result), flush=True)
+    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
