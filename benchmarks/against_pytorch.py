@@ -107,7 +107,7 @@ def once(command: list[str], environment: dict[str, str]) -> dict[str, float]:
 
 
 def processes(folder: Path) -> dict[str, dict[str, float]]:
-    """Whole processes, from start to end: a first training step, a derained picture, a large one."""
+    """Whole processes: a first training step, a derained picture, a large one."""
     import numpy as np
     from PIL import Image
 

@@ -189,12 +189,13 @@ def run(arguments: argparse.Namespace) -> int:
     if plan.jobs:
         # jax takes seconds: after the names are checked
         from jdnet_jax.compiled import default_folder, keep_compiled
-        from jdnet_jax.restore import OVERLAP, Restorer
+        from jdnet_jax.restore import Restorer
 
         keep_compiled(arguments.cache or default_folder())
         weights = [arguments.weights] if arguments.weights else []
-        overlap = OVERLAP if arguments.overlap is None else arguments.overlap
-        restore: Restore = Restorer.from_pretrained(*weights, tile=arguments.tile, overlap=overlap)
+        options = {"tile": arguments.tile, "overlap": arguments.overlap}
+        given = {name: value for name, value in options.items() if value is not None}
+        restore: Restore = Restorer.from_pretrained(*weights, **given)
         overwrite, progress = arguments.overwrite, not arguments.quiet
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:

@@ -67,8 +67,10 @@ class Restorer:
         self._tile, self._overlap = tile, overlap
         self._own: set[tuple[int, int]] = set()
         graph, params, statistics = split_variables(model)
-        self._variables = jax.device_put((params, statistics))
-        self._run = jax.jit(lambda variables, x, part: merge_variables(graph, *variables)(x, part))
+        self._variables = jax.device_put((params, statistics, model.unit_variables()))
+        self._run = jax.jit(
+            lambda variables, x, part: merge_variables(graph, *variables[:2])(x, part, variables[2])
+        )
 
     @classmethod
     def from_pretrained(

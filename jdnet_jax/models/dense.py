@@ -27,7 +27,7 @@ Sums = list[jax.Array]
 
 def dense_trunk(
     unit: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
-    variables: Any,
+    variables: Callable[[int, int], Any],
     kernels: Sequence[jax.Array],
     biases: Sequence[jax.Array],
     first: jax.Array,
@@ -39,7 +39,8 @@ def dense_trunk(
     Args:
         unit: From an input [b, h, w, c] and a unit's variables, a map of the same shape and
             whatever else is to be returned.
-        variables: Those of all units: a tree of arrays [units, ...].
+        variables: Of (start, end), those of the units [start, end): a tree of arrays
+            [end - start, ...].
         kernels: Of fusion i, [(i + 2) c, c].
         biases: Of fusion i, [c].
         first: Map 0, [b, h, w, c].
@@ -92,7 +93,7 @@ def dense_trunk(
             return (leaky_relu(x + bias), [*sums, jnp.zeros_like(x)]), (features, others)
 
         own = (
-            jax.tree.map(lambda a: a[start:end], variables),
+            variables(start, end),
             pushes,
             jnp.stack(biases[start:end]),
         )
