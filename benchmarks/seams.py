@@ -31,9 +31,9 @@ def main() -> None:
         picture = np.asarray(opened, np.float32) / 255
         whole = Restorer.from_pretrained(arguments.weights, tile=0)(picture)
         for overlap in OVERLAPS:
-            cut = Restorer.from_pretrained(
-                arguments.weights, tile=arguments.tile, overlap=overlap
-            )(picture)
+            cut = Restorer.from_pretrained(arguments.weights, tile=arguments.tile, overlap=overlap)(
+                picture
+            )
             error = 255 * np.abs(cut - whole).max(-1)
             print(
                 f"{path.name}: overlap {overlap}, 99.9 % below {np.percentile(error, 99.9):.2f}, "

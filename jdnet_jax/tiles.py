@@ -85,7 +85,7 @@ def fitting_tiles(
     """
     most = [max(1, math.ceil((size - 2 * overlap) / (overlap + unit))) for size in picture]
     counts = itertools.product(*(range(1, min(n, 64) + 1) for n in most))
-    grids = [_grid(picture, *count, unit, overlap) for count in counts]
+    grids = [_grid(picture, rows, columns, unit, overlap) for rows, columns in counts]
     grids = [grid for grid in grids if grid.area <= largest_area]
     if not grids:
         raise ValueError(

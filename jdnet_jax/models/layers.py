@@ -93,7 +93,7 @@ class Conv3x3(nnx.Conv):
         )
         self.stride = stride
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array) -> jax.Array:  # type: ignore[override]
         """[b, h, w, inputs] to [b, ceil(h / stride), ceil(w / stride), outputs]."""
         assert self.bias is not None
         kernel, bias = (v[...].astype(self.dtype) for v in (self.kernel, self.bias))

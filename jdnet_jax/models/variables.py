@@ -72,7 +72,7 @@ def fill(model: JDNet, values: Mapping[str, np.ndarray]) -> JDNet:
 
 def split_units(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each unit's arrays by themselves: `units/a` [units, ...] becomes `units/0/a`, `units/1/a`."""
-    single = {}
+    single: dict[str, np.ndarray] = {}
     for name, value in variables.items():
         if name.startswith(UNITS):
             inner = name.removeprefix(UNITS)
