@@ -4,14 +4,14 @@
 
 Random weights, float32, nothing taken from JAX's cache of compiled programs. A size's first call
 traces and compiles its program; the second is what every further picture of that size takes. On 2
-cores of a shared CPU whose speed varies by half, jax 0.10.2, the middle of three runs in seconds:
+cores of a shared CPU whose speed varies by half, jax 0.10.2, in seconds:
 
     import                  1.2
-    create                  2.4
+    create                  0.4
     64x64, first call       9.8
-    64x64, second call      0.2
-    320x480, first call    17.2
-    320x480, second call    5.2
+    64x64, second call      0.1
+    320x480, first call    15.1
+    320x480, second call    4.9
 """
 
 import functools
