@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 OURS = "benchmarks.worker"
-PEER = ROOT / "benchmarks" / "torch_jdnet.py"
+PEER = "benchmarks.torch_jdnet"
 
 COMPARED = {
     "derain 1x320x480": ("infer", 15.0),
@@ -159,12 +159,13 @@ def main() -> None:
         f"{platform.python_version()}, jax {jax.__version__}",
     }
     for label, (what, aim) in COMPARED.items():
-        peer = [arguments.peer_python, str(PEER), "serve", what] if arguments.peer_python else None
+        peer = None
+        if arguments.peer_python:
+            peer = [arguments.peer_python, "-m", PEER, "serve", what]
         result = compare([sys.executable, "-m", OURS, what, "4", "serve"], peer, arguments.rounds)
         results[label] = result | {"aim": aim}
         print(label, json.dumps(results[label]), flush=True)
-    for what in ("train", "ssim"):
-        label = {"train": "training step, 12 crops", "ssim": "SSIM loss, 12 crops"}[what]
+    for label, what in {"training step, 12 crops": "train", "SSIM loss, 12 crops": "ssim"}.items():
         results[label] = compare(
             [sys.executable, "-m", OURS, what, "12", "serve"], None, arguments.rounds
         )

@@ -11,7 +11,6 @@ is that of its best matrix product and of copying memory, both measured here.
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.timing import times
 from jdnet_jax import Description
 
 PIXELS = 320 * 480
@@ -74,15 +74,9 @@ def blocks(d: Description) -> dict[str, Layer]:
     }
 
 
-def seconds(call: Callable[[], object], runs: int = 7) -> float:
-    """The median of some calls."""
-    call()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def typical(call: Callable[[], object]) -> float:
+    """The median of some calls, in seconds."""
+    return statistics.median(times(lambda: jax.block_until_ready(call()), 7))
 
 
 def machine() -> tuple[float, float]:
@@ -91,8 +85,8 @@ def machine() -> tuple[float, float]:
     multiply = jax.jit(jnp.matmul)
     source = np.ones(64 << 20, np.float32)
     target = np.ones_like(source)
-    copying = seconds(lambda: np.copyto(target, source))
-    return 2 * 4096 * 1024 * 1024 / seconds(lambda: multiply(a, b)), 2 * source.nbytes / copying
+    copying = typical(lambda: np.copyto(target, source))
+    return 2 * 4096 * 1024 * 1024 / typical(lambda: multiply(a, b)), 2 * source.nbytes / copying
 
 
 def main() -> None:

@@ -26,15 +26,19 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=512)
     parser.add_argument("--weights", default="small")
     arguments = parser.parse_args()
+    weights = arguments.weights
+    # Once for all pictures, which have one size: each compiles its own program.
+    restore_whole = Restorer.from_pretrained(weights, tile=0)
+    restore_cut = {
+        overlap: Restorer.from_pretrained(weights, tile=arguments.tile, overlap=overlap)
+        for overlap in OVERLAPS
+    }
     for path in arguments.pictures:
         opened = Image.open(path).convert("RGB").resize((1500, 1000), Image.Resampling.BICUBIC)
         picture = np.asarray(opened, np.float32) / 255
-        whole = Restorer.from_pretrained(arguments.weights, tile=0)(picture)
-        for overlap in OVERLAPS:
-            cut = Restorer.from_pretrained(arguments.weights, tile=arguments.tile, overlap=overlap)(
-                picture
-            )
-            error = 255 * np.abs(cut - whole).max(-1)
+        whole = restore_whole(picture)
+        for overlap, restore in restore_cut.items():
+            error = 255 * np.abs(restore(picture) - whole).max(-1)
             print(
                 f"{path.name}: overlap {overlap}, 99.9 % below {np.percentile(error, 99.9):.2f}, "
                 f"largest {error.max():.1f}",

@@ -13,7 +13,6 @@ and busy CPU, jax 0.10.2, where it is the ratios that count:
     blocks, zero_padded                1.3               3.4               4.2             139.5
 """
 
-import time
 from collections.abc import Callable
 
 import dm_pix
@@ -21,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.timing import times
 from jdnet_jax.ssim import FILTER_SIGMA, FILTER_SIZE, ssim
 
 
@@ -51,13 +51,7 @@ WAYS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 def milliseconds(function: Callable[..., object], *arguments: jax.Array, runs: int) -> float:
     """The shortest of `runs` calls after one that compiles."""
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        jax.block_until_ready(function(*arguments))
-        times.append(time.perf_counter() - started)
-    return 1e3 * min(times)
+    return 1e3 * min(times(lambda: jax.block_until_ready(function(*arguments)), runs))
 
 
 def main() -> None:

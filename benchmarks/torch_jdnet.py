@@ -13,16 +13,14 @@ PyTorch is needed here and nowhere else: measured with torch 2.13.0.
 from __future__ import annotations
 
 import argparse
-import json
-import resource
-import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from benchmarks.timing import serve, times
 
 
 def act() -> nn.Module:
@@ -236,27 +234,6 @@ def training() -> Callable[[], None]:
     return call
 
 
-def seconds(call: Callable[[], None], runs: int = 2) -> float:
-    """The best of a few calls, after one that does not count."""
-    call()
-    times = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def serve(call: Callable[[], None]) -> None:
-    """For each line of input one call, its seconds and the peak memory; see against_pytorch."""
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        call()
-        elapsed = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": elapsed, "peak_mib": peak}), flush=True)
-
-
 def main() -> None:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -269,10 +246,11 @@ def main() -> None:
         worst = check(arguments.file)
         print(f"largest absolute difference {worst:.2e}")
         raise SystemExit(int(worst > 1e-9))
+    call = inference() if arguments.what == "infer" else training()
     if arguments.command == "serve":
-        serve(inference() if arguments.what == "infer" else training())
+        serve(call)
         return
-    print(f"{seconds(inference() if arguments.what == 'infer' else training()):.2f} s")
+    print(f"{min(times(call, 2)):.2f} s")
 
 
 if __name__ == "__main__":

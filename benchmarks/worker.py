@@ -6,16 +6,14 @@ python -m benchmarks.worker {infer,train,ssim} CROPS {once,serve} [remat]
 from __future__ import annotations
 
 import functools
-import json
-import resource
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from benchmarks.timing import serve
 from jdnet_jax import Restorer, create_model
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import (
@@ -78,12 +76,7 @@ def main() -> None:
     if mode == "once":
         call()
         return
-    for _ in sys.stdin:
-        start = time.perf_counter()
-        call()
-        seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "peak_mib": peak}), flush=True)
+    serve(call)
 
 
 if __name__ == "__main__":

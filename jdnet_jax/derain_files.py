@@ -192,10 +192,13 @@ def run(arguments: argparse.Namespace) -> int:
         from jdnet_jax.restore import Restorer
 
         keep_compiled(arguments.cache or default_folder())
-        weights = [arguments.weights] if arguments.weights else []
-        options = {"tile": arguments.tile, "overlap": arguments.overlap}
+        options = {
+            "path": arguments.weights or None,
+            "tile": arguments.tile,
+            "overlap": arguments.overlap,
+        }
         given = {name: value for name, value in options.items() if value is not None}
-        restore: Restore = Restorer.from_pretrained(*weights, **given)
+        restore: Restore = Restorer.from_pretrained(**given)
         overwrite, progress = arguments.overwrite, not arguments.quiet
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:

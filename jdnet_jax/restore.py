@@ -20,10 +20,9 @@ from jdnet_jax.models import (
     split_variables,
 )
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_model
-from jdnet_jax.tiles import Tiles, fitting_tiles, square_tiles
+from jdnet_jax.tiles import Tiles, check_side, fitting_tiles, square_tiles
 
 _TOLERANCE = 0.01  # resizing and the like overshoot a little
-
 
 OWN_PROGRAMS = 2
 """Sizes of pictures that get a program of their own; data sets tend to have one or two."""
@@ -67,7 +66,7 @@ class Restorer:
         if overlap < 0 or overlap % self._unit:
             raise ValueError(f"overlap must be a multiple of {self._unit}, got {overlap}.")
         if tile:
-            square_tiles((1, 1), tile, unit=self._unit, overlap=overlap)  # raises
+            check_side(tile, unit=self._unit, overlap=overlap)
         self._tile, self._overlap = tile, overlap
         self._own: set[tuple[int, int]] = set()
         graph, params, statistics = split_variables(model)
@@ -136,13 +135,8 @@ class Restorer:
         raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
 
     def _derain(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        height, width = size = picture.shape[:2]
-        smallest = self.description.smallest_side
-        if min(size) < smallest:
-            raise ValueError(
-                f"This network needs pictures of at least {smallest}x{smallest} pixels, got "
-                f"{height}x{width}; pad the picture or choose a larger one."
-            )
+        size = picture.shape[:2]
+        self.description.check_size(*size)
         tiles = self._tiles(size)
         if tiles is not None:
             return self._derain_tiles(picture, tiles)
@@ -191,7 +185,7 @@ class Restorer:
 
 
 def _canvas_side(side: int, unit: int) -> int:
-    """The next of 16, 24, 32, 48, 64, 96, ... times `unit` / 16: half-octaves, whole units."""
+    """The next of 1, 2, 3, 4, 6, 8, 12, ... units, two to an octave."""
     length = unit
     while length < side:
         middle = length + length // 2 // unit * unit

@@ -49,8 +49,8 @@ class Tiles:
         return self.area * len(self.rows) * len(self.columns) / math.prod(picture)
 
 
-def square_tiles(picture: tuple[int, int], side: int, *, unit: int, overlap: int) -> Tiles:
-    """Tiles of at most `side` pixels a side.
+def check_side(side: int, *, unit: int, overlap: int) -> None:
+    """Refuses tiles of which nothing would be kept.
 
     Raises:
         ValueError: The side leaves nothing between two overlaps.
@@ -60,6 +60,15 @@ def square_tiles(picture: tuple[int, int], side: int, *, unit: int, overlap: int
             f"A tile must be at least {2 * overlap + unit} pixels on a side with an overlap of "
             f"{overlap}, got {side}."
         )
+
+
+def square_tiles(picture: tuple[int, int], side: int, *, unit: int, overlap: int) -> Tiles:
+    """Tiles of at most `side` pixels a side.
+
+    Raises:
+        ValueError: As `check_side`.
+    """
+    check_side(side, unit=unit, overlap=overlap)
     counts = []
     for size in picture:
         count = 1

@@ -245,7 +245,7 @@ def test_network_refuses_whole_numbers(dtype):
 
 
 def test_joint_unit_with_attention_refuses_to_do_without_coordinates():
-    unit = create_model(**SMALL).unit(0)
+    unit = create_model(**SMALL).units
     with pytest.raises(ValueError, match="needs the coordinates of its pixels, got None"):
         unit(np.zeros((1, 8, 8, 16), np.float32), None)
 

@@ -80,9 +80,9 @@ def dense_trunk(
         # Of each unit, what its map is multiplied by for the next fusion, the one after, and so on.
         pushes = [
             jnp.stack(
-                [rows(i + 1, i + 2, f) if f < end else nothing for i, f in enumerate(fs, start)]
+                [rows(i + 1, i + 2, i + n) if i + n < end else nothing for i in range(start, end)]
             )
-            for fs in (range(start + n, end + n) for n in range(end - start))
+            for n in range(end - start)
         ]
 
         def step(carry: tuple[jax.Array, Sums], own: Any) -> tuple[Any, Any]:
@@ -92,11 +92,7 @@ def dense_trunk(
             x, *sums = (s + features @ k for s, k in zip(sums, push, strict=True))
             return (leaky_relu(x + bias), [*sums, jnp.zeros_like(x)]), (features, others)
 
-        own = (
-            variables(start, end),
-            pushes,
-            jnp.stack(biases[start:end]),
-        )
+        own = variables(start, end), pushes, jnp.stack(biases[start:end])
         (x, _), (maps, others) = lax.scan(step, (x, sums), own, unroll=end - start == 1)
         rest.append(others)
         return x, before + list(maps)

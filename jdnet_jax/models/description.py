@@ -84,6 +84,19 @@ class Description:
         reach = self.footprint // 2 + 1 if self.attention else 1
         return max(reach, self.pooling if self.calibration else 1)
 
+    def check_size(self, height: int, width: int) -> None:
+        """Refuses pictures with too few pixels.
+
+        Raises:
+            ValueError: A side is shorter than `smallest_side`.
+        """
+        least = self.smallest_side
+        if min(height, width) < least:
+            raise ValueError(
+                f"This network needs pictures of at least {least}x{least} pixels, got "
+                f"{height}x{width}; pad the picture or choose a larger one."
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as a plain dictionary, ready for JSON."""
         return dataclasses.asdict(self)

@@ -13,7 +13,7 @@ from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coord
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
-from jdnet_jax.models.parts import Part
+from jdnet_jax.models.parts import Part, inside
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 
@@ -106,18 +106,15 @@ class JDNet(nnx.Module):
                 "the largest value of their type first."
             )
         h, w = picture.shape[1:3]
-        if min(h, w) < d.smallest_side:
-            raise ValueError(
-                f"This network needs pictures of at least {d.smallest_side}x{d.smallest_side} "
-                f"pixels, got {h}x{w}; pad the picture or choose a larger one."
-            )
+        d.check_size(h, w)
         coordinates = None
-        if d.attention and part is None:
-            coordinates = picture_coordinates(h, w, d.footprint)
-        elif d.attention and part is not None:
-            coordinates = Coordinates(part.rows.coordinates, part.columns.coordinates)
-        x = picture.astype(self.dtype)
-        x = leaky_relu(self.head(x if part is None else part.keep(x)))
+        if d.attention:
+            coordinates = (
+                picture_coordinates(h, w, d.footprint)
+                if part is None
+                else Coordinates(part.rows.coordinates, part.columns.coordinates)
+            )
+        x = leaky_relu(self.head(inside(picture.astype(self.dtype), part)))
         kernels, biases = zip(
             *(kernel_and_bias(fusion, self.dtype) for fusion in self.fusions), strict=True
         )
@@ -145,7 +142,7 @@ class JDNet(nnx.Module):
         )
         if self.training:
             nnx.update(self.units, statistics)
-        rain = leaky_relu(self.tail(x if part is None else part.keep(x)))
+        rain = leaky_relu(self.tail(inside(x, part)))
         return picture - rain.astype(picture.dtype)
 
     def unit_variables(self) -> list[Any]:
@@ -156,11 +153,6 @@ class JDNet(nnx.Module):
     def _stacked_variables(self) -> tuple[nnx.GraphDef, list[Any]]:
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)
         return graph, [nnx.to_pure_dict(state) for state in states]
-
-    def unit(self, i: int) -> JointUnit:
-        """A copy of one joint unit."""
-        graph, state = nnx.split(self.units)
-        return nnx.merge(graph, jax.tree.map(lambda a: a[i], state))
 
     @property
     def training(self) -> bool:

@@ -69,6 +69,11 @@ class Part(NamedTuple):
         return _take(x, self.rows.pooled_nearest, self.columns.pooled_nearest)
 
 
+def inside(x: jax.Array, part: Part | None, scale: int = 0) -> jax.Array:
+    """What a 3x3 convolution is to see of x at a scale: zeros where the picture is not."""
+    return x if part is None else part.keep(x, scale)
+
+
 def canvas_unit(description: Description) -> int:
     """What the sides of a canvas, and where it starts, must be multiples of."""
     pooling = description.pooling if description.calibration else 1

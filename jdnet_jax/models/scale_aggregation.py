@@ -19,31 +19,24 @@ from jdnet_jax.models.layers import (
     nearest_indices,
     upsample_nearest,
 )
-from jdnet_jax.models.parts import Part
+from jdnet_jax.models.parts import Part, inside
 
 
 def scale_pyramid(
-    x: jax.Array, branches: Sequence[Callable[..., jax.Array]], part: Part | None = None
+    x: jax.Array, branches: Sequence[Callable[[jax.Array], jax.Array]]
 ) -> list[jax.Array]:
     """X^0 .. X^n (Eqs. 5-8): each branch works on the result of the one before.
 
     Args:
         x: Features [b, h, w, c].
-        branches: One function per scale; each halves the sides, rounding up. With a `part`, each
-            is given what zeroes features outside of the picture, at the scale it comes from and
-            at the one it goes to.
-        part: Where x lies in its picture; None when it is the whole picture.
+        branches: One function per scale; each halves the sides, rounding up.
 
     Returns:
         n + 1 feature maps, the first `x` itself.
     """
     scales = [x]
-    for s, branch in enumerate(branches):
-        if part is None:
-            scales.append(branch(scales[-1]))
-        else:
-            keeps = (functools.partial(part.keep, scale=scale) for scale in (s, s + 1))
-            scales.append(branch(scales[-1], *keeps))
+    for branch in branches:
+        scales.append(branch(scales[-1]))
     return scales
 
 
@@ -95,10 +88,6 @@ def _steps_agree(sizes: tuple[int, ...]) -> bool:
     return True
 
 
-def _unchanged(x: jax.Array) -> jax.Array:
-    return x
-
-
 class ScaleBranch(nnx.Module):
     """From one scale to the next (Eqs. 7 and 8): a convolution of stride 2, then a ResBlock."""
 
@@ -107,15 +96,11 @@ class ScaleBranch(nnx.Module):
         self.residual_1 = Conv3x3(channels, channels, compute)
         self.residual_2 = Conv3x3(channels, channels, compute)
 
-    def __call__(
-        self,
-        x: jax.Array,
-        keep: Callable[[jax.Array], jax.Array] = _unchanged,
-        keep_halved: Callable[[jax.Array], jax.Array] = _unchanged,
-    ) -> jax.Array:
-        """[b, h, w, c] to [b, ceil(h / 2), ceil(w / 2), c]; zeroing outside before and after."""
-        x = keep_halved(leaky_relu(self.down(keep(x))))
-        return x + self.residual_2(keep_halved(leaky_relu(self.residual_1(x))))
+    def __call__(self, x: jax.Array, part: Part | None = None, scale: int = 0) -> jax.Array:
+        """[b, h, w, c] at a scale to [b, ceil(h / 2), ceil(w / 2), c] at the next."""
+        x = inside(leaky_relu(self.down(inside(x, part, scale))), part, scale + 1)
+        residual = inside(leaky_relu(self.residual_1(x)), part, scale + 1)
+        return x + self.residual_2(residual)
 
 
 class ScaleAggregation(nnx.Module):
@@ -133,5 +118,9 @@ class ScaleAggregation(nnx.Module):
 
     def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
         """[b, h, w, c] to the same shape."""
-        scales = scale_pyramid(x, self.branches, part)
+        branches = [
+            functools.partial(branch, part=part, scale=scale)
+            for scale, branch in enumerate(self.branches)
+        ]
+        scales = scale_pyramid(x, branches)
         return leaky_relu(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype), part))

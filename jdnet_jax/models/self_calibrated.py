@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 from flax import nnx
 
@@ -16,9 +14,7 @@ from jdnet_jax.models.layers import (
     leaky_relu,
     upsample_nearest,
 )
-from jdnet_jax.models.parts import Part
-
-Map = Callable[[jax.Array], jax.Array]
+from jdnet_jax.models.parts import Part, inside
 
 
 class SelfCalibratedConv(nnx.Module):
@@ -46,29 +42,20 @@ class SelfCalibratedConv(nnx.Module):
 
     def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w at least `pooling`."""
-        keep, keep_pooled, upsample = _whole(x) if part is None else _of(part)
-        plain = keep(leaky_relu(self.split_plain(x)))
+        plain = inside(leaky_relu(self.split_plain(x)), part)
         plain = leaky_relu(self.k1(plain))  # Eq. 14
-        calibrated = keep(leaky_relu(self.split_calibrated(x)))
-        pooled = self.k2(keep_pooled(average_pool(calibrated, self.pooling)))  # Eqs. 10 and 11
-        gate = jax.nn.sigmoid(calibrated + upsample(pooled))
-        calibrated = leaky_relu(self.k4(keep(self.k3(calibrated) * gate)))  # Eqs. 12 and 13
+        calibrated = inside(leaky_relu(self.split_calibrated(x)), part)
+        gate = jax.nn.sigmoid(calibrated + self._surroundings(calibrated, part))  # Eq. 12
+        calibrated = inside(self.k3(calibrated) * gate, part)
+        calibrated = leaky_relu(self.k4(calibrated))  # Eq. 13
         # The product with the concatenation, without a copy of either.
         kernel, bias = kernel_and_bias(self.merge, x.dtype)
         half = plain.shape[-1]
         return leaky_relu(x + plain @ kernel[:half] + calibrated @ kernel[half:] + bias)
 
-
-Geometry = tuple[Map, Map, Map]
-"""What zeroes features outside of the picture, the same for pooled ones, and upsamples those."""
-
-
-def _whole(x: jax.Array) -> Geometry:
-    def unchanged(x: jax.Array) -> jax.Array:
-        return x
-
-    return unchanged, unchanged, lambda pooled: upsample_nearest(pooled, *x.shape[1:3])
-
-
-def _of(part: Part) -> Geometry:
-    return part.keep, part.keep_pooled, part.upsample_pooled
+    def _surroundings(self, x: jax.Array, part: Part | None) -> jax.Array:
+        """Eqs. 10 and 11: pooled, convolved, and brought back to size."""
+        pooled = average_pool(x, self.pooling)
+        if part is None:
+            return upsample_nearest(self.k2(pooled), *x.shape[1:3])
+        return part.upsample_pooled(self.k2(part.keep_pooled(pooled)))

@@ -1,0 +1,30 @@
+"""Timing calls; the standard library alone, so that the PyTorch peer can use it as well."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """How long a call takes that returns when its work is done."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def times(call: Callable[[], object], runs: int) -> list[float]:
+    """Seconds of some calls, after one that does not count: it may compile."""
+    call()
+    return [seconds(call) for _ in range(runs)]
+
+
+def serve(call: Callable[[], object]) -> None:
+    """For each line of input one call, its seconds and the peak memory; see against_pytorch."""
+    for _ in sys.stdin:
+        elapsed = seconds(call)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({"seconds": elapsed, "peak_mib": peak}), flush=True)
