@@ -38,7 +38,7 @@ def inference(_: int, **__: Any) -> Callable[[], Any]:
 
 def training(crops: int, *, remat: bool = False) -> Callable[[], Any]:
     """One step on crops of 64x64 as `train.py` takes it: negative SSIM, Adam, pmap."""
-    compute = Compute(remat=remat, units_per_scan=4, axis_name=AXIS)
+    compute = Compute(remat=remat, axis_name=AXIS)
     model = abstract_model(Description(), compute)
     model = fill(model, initial_values(model, seed=0))
     optimizer = make_optimizer(lambda _: 5e-4)

@@ -1,9 +1,12 @@
-"""Compiled programs that are kept from one process to the next."""
+"""Compiled programs: kept from one process to the next, and made without wasting memory."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
 def default_folder() -> Path:
@@ -24,3 +27,41 @@ def keep_compiled(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder.expanduser().absolute()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+class Compiled:
+    """A function from `jax.jit` or `jax.pmap`, compiled for each shape of arguments it meets.
+
+    The compiler frees a gigabyte that the C library would not give back to the system by itself,
+    and that the arrays of the first call would come on top of.
+
+    Args:
+        function: What `jax.jit` or `jax.pmap` returned.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._programs: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the program for such arguments, after compiling it if it is the first time."""
+        import jax
+        import numpy as np
+
+        leaves, tree = jax.tree.flatten(arguments)
+        signature = tree, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
+        if signature not in self._programs:
+            self._programs[signature] = self._function.lower(*arguments).compile()
+            _give_back_freed_memory()
+        return self._programs[signature](*arguments)
+
+    def __len__(self) -> int:
+        """Programs compiled so far."""
+        return len(self._programs)
+
+
+def _give_back_freed_memory() -> None:
+    """Asks the C library to return what is free to the system; only glibc can be asked."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from jdnet_jax.compiled import Compiled
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import (
     JDNet,
@@ -70,12 +71,12 @@ class Restorer:
         self._tile, self._overlap = tile, overlap
         self._own: set[tuple[int, int]] = set()
         graph, params, statistics = split_variables(model)
-        self._variables = jax.device_put((params, statistics, model.unit_variables()))
-        self._run = jax.jit(
-            lambda variables, x, part: merge_variables(graph, *variables[:2])(
-                x, part, variables[2]
-            ),
-            compiler_options=CPU_OPTIONS if jax.default_backend() == "cpu" else None,
+        self._variables = jax.device_put((params, statistics))
+        self._run = Compiled(
+            jax.jit(
+                lambda variables, x, part: merge_variables(graph, *variables)(x, part),
+                compiler_options=CPU_OPTIONS if jax.default_backend() == "cpu" else None,
+            )
         )
 
     @classmethod
@@ -119,22 +120,15 @@ class Restorer:
         picture = np.asarray(picture)
         if picture.ndim != 3 or picture.shape[-1] != 3:
             raise ValueError(f"A picture must be RGB, [h, w, 3]; got shape {picture.shape}.")
-        dtype = picture.dtype
-        if dtype in (np.uint8, np.uint16):
-            top = np.float32(np.iinfo(dtype).max)
-            derained = self._derain(picture.astype(np.float32) / top)
-            return np.rint(np.clip(derained, 0, 1) * top).astype(dtype)
-        if np.issubdtype(dtype, np.floating):
+        if np.issubdtype(picture.dtype, np.floating):
             # NaN fails both comparisons.
             if not (picture.min() >= -_TOLERANCE and picture.max() <= 1 + _TOLERANCE):
                 raise ValueError(
                     f"A picture of floats must lie in [0, 1], got {picture.min()} to "
                     f"{picture.max()}; divide by 255 if it comes from 8 bits."
                 )
-            return self._derain(picture.astype(np.float32)).astype(dtype)
-        raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
-
-    def _derain(self, picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        elif picture.dtype not in (np.uint8, np.uint16):
+            raise TypeError(f"A picture must be of uint8, uint16 or floats, got {picture.dtype}.")
         size = picture.shape[:2]
         self.description.check_size(*size)
         tiles = self._tiles(size)
@@ -142,7 +136,8 @@ class Restorer:
             return self._derain_tiles(picture, tiles)
         if size in self._own or len(self._own) < OWN_PROGRAMS:
             self._own.add(size)
-            return np.asarray(self._run(self._variables, picture[None], None)[0])
+            derained = self._run(self._variables, _to_floats(picture)[None], None)
+            return _from_floats(np.asarray(derained[0]), picture.dtype)
         canvas = tuple(_canvas_side(side, self._unit) for side in size)
         return self._derain_part(picture, size, canvas, (0, 0))
 
@@ -156,9 +151,7 @@ class Restorer:
         room = available_bytes() / 2 / bytes_per_pixel(self.description)
         return None if math.prod(size) <= room else fitting_tiles(size, room, **options)
 
-    def _derain_tiles(
-        self, picture: npt.NDArray[np.float32], tiles: Tiles
-    ) -> npt.NDArray[np.float32]:
+    def _derain_tiles(self, picture: npt.NDArray[Any], tiles: Tiles) -> npt.NDArray[Any]:
         derained = np.empty_like(picture)
         for (row, column), (top, left) in tiles:
             tile = picture[row : row + tiles.size[0], column : column + tiles.size[1]]
@@ -171,17 +164,31 @@ class Restorer:
 
     def _derain_part(
         self,
-        part: npt.NDArray[np.float32],
+        part: npt.NDArray[Any],
         picture: tuple[int, ...],
         canvas: tuple[int, ...],
         start: tuple[int, int],
-    ) -> npt.NDArray[np.float32]:
+    ) -> npt.NDArray[Any]:
         """Derains what a canvas of a picture holds, [<= canvas, <= canvas, 3]."""
         height, width = part.shape[:2]
         blank = np.zeros((1, *canvas, 3), np.float32)
-        blank[0, :height, :width] = part
+        blank[0, :height, :width] = _to_floats(part)
         geometry = part_of_picture(self.description, picture, canvas, start)  # type: ignore[arg-type]
-        return np.asarray(self._run(self._variables, blank, geometry)[0])[:height, :width]
+        derained = np.asarray(self._run(self._variables, blank, geometry)[0])
+        return _from_floats(derained[:height, :width], part.dtype)
+
+
+def _to_floats(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    if np.issubdtype(picture.dtype, np.floating):
+        return picture.astype(np.float32)
+    return picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+
+
+def _from_floats(picture: npt.NDArray[np.float32], dtype: Any) -> npt.NDArray[Any]:
+    if np.issubdtype(dtype, np.floating):
+        return picture.astype(dtype)
+    top = np.float32(np.iinfo(dtype).max)
+    return np.rint(np.clip(picture, 0, 1) * top).astype(dtype)
 
 
 def _canvas_side(side: int, unit: int) -> int:

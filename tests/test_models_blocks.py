@@ -13,7 +13,7 @@ from jdnet_jax.models import Compute, Description, batch_statistics
 from jdnet_jax.models.attention import SelfAttention, picture_coordinates
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.jdnet import JointUnit
-from jdnet_jax.models.layers import Conv3x3, average_pool
+from jdnet_jax.models.layers import SLOPE, Conv3x3, average_pool, leaky_relu
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
 from jdnet_jax.models.variables import merge_variables, split_variables
@@ -160,13 +160,14 @@ def test_dense_trunk_equals_peer(case, units_per_scan):
     @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
     def run(fusions, x, dy):
         def output(x):
-            return dense_trunk(
-                lambda x, number: (jnp.tanh(x), number),
+            y, numbers = dense_trunk(
+                lambda x, number: (jnp.tanh(leaky_relu(x)), number),
                 lambda start, end: jnp.arange(start, end),
                 *zip(*fusions, strict=True),
-                x,
+                jnp.where(x > 0, x, x / SLOPE),  # as it is before its activation
                 units_per_scan=units_per_scan,
             )
+            return leaky_relu(y), numbers
 
         y, pull, numbers = jax.vjp(output, x, has_aux=True)
         return y, pull(dy)[0], numbers

@@ -84,7 +84,7 @@ def test_restorer_shares_programs_and_stays_exact():
     pictures = [rng.random((*size, 3), np.float32) for size in sorted(sizes)][:50]
     derained = [shared(picture) for picture in pictures]
     assert len(derained) == 50
-    assert shared._run._cache_size() <= 2 + 36  # six lengths of a canvas's side
+    assert len(shared._run) <= 2 + 36  # six lengths of a canvas's side
     for picture, result in list(zip(pictures, derained, strict=True))[::7]:
         np.testing.assert_allclose(result, Restorer(model)(picture), rtol=0, atol=2e-6)
 

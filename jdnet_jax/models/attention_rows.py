@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.layers import SLOPE, leaky_relu
+from jdnet_jax.models.layers import SLOPE, keep, leaky_relu
 
 
 class Operands(NamedTuple):
@@ -155,7 +155,7 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
 
 
 def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, jax.Array]]:
-    result, log_total = _forward(o)
+    result, log_total = (keep(a) for a in _forward(o))
     return result, (o, result, log_total)
 
 

@@ -89,7 +89,7 @@ def create_model(
     param_dtype: Any = jnp.float32,
     attention_form: str = "rows",
     remat: bool = False,
-    units_per_scan: int = 1,
+    units_per_scan: int = 8,
     **description: Any,
 ) -> JDNet:
     """A JDNet with random weights, in inference mode (`model.train()` changes that).
@@ -99,8 +99,8 @@ def create_model(
         dtype: Type of activations: float32, or bfloat16 for speed where the hardware has it.
         param_dtype: Type of parameters and batch statistics.
         attention_form: `"rows"` (fast) or `"patches"` (readable); the same function.
-        remat: Recompute units in the backward pass: less memory, more time.
-        units_per_scan: Units that share one compiled program: more compile faster, run slower.
+        remat: Recompute all of each unit in the backward pass: less memory, a little more time.
+        units_per_scan: At most so many units share one compiled program.
         **description: Fields of `Description`, by default the paper's.
 
     Returns:

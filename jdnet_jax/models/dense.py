@@ -6,13 +6,15 @@ fusion would read every map there is to write one, and going backward write a gr
 Here a range of units is halved: when the first half has run, all that its maps give to the fusions
 of the second is one large matrix product, and each half is again such a range.
 
-The last few units of the halving may be left to `lax.scan`, within which each map is multiplied
-into the sums of the fusions to come. XLA then compiles one unit for all of them, and takes far less
-time and memory for it; the program is a tenth slower.
+The last few units of the halving may be left to a loop. XLA then compiles one unit for all of them,
+and takes far less time and memory for it.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,80 +24,168 @@ from jax import lax
 
 from jdnet_jax.models.layers import leaky_relu
 
-Sums = list[jax.Array]
+Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
+Groups = Sequence[tuple[int, int]]
+Sums = Sequence[jax.Array | None]
 
 
 def dense_trunk(
-    unit: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
+    unit: Unit,
     variables: Callable[[int, int], Any],
     kernels: Sequence[jax.Array],
     biases: Sequence[jax.Array],
-    first: jax.Array,
+    x: jax.Array,
     *,
     units_per_scan: int = 1,
 ) -> tuple[jax.Array, Any]:
     """Runs all units and fusions.
 
     Args:
-        unit: From an input [b, h, w, c] and a unit's variables, a map of the same shape and
-            whatever else is to be returned.
+        unit: From an input [b, h, w, c] before its activation and a unit's variables, a map of the
+            same shape and whatever else is to be returned, of which no gradient is taken.
         variables: Of (start, end), those of the units [start, end): a tree of arrays
             [end - start, ...].
         kernels: Of fusion i, [(i + 2) c, c].
         biases: Of fusion i, [c].
-        first: Map 0, [b, h, w, c].
-        units_per_scan: At most so many units run in one scan; 1 for none.
+        x: Map 0 before its activation, [b, h, w, c].
+        units_per_scan: At most so many units run in one loop; 1 for none.
 
     Returns:
-        The last fusion, [b, h, w, c], and the rest of what the units returned, [units, ...].
+        The last fusion before its activation, [b, h, w, c], and the rest of what the units
+        returned, [units, ...].
     """
-    channels = first.shape[-1]
+    channels = x.shape[-1]
+    first = leaky_relu(x)
     rest: list[Any] = []
 
-    def rows(first_map: int, last_map: int, fusion: int) -> jax.Array:
-        """The rows of a fusion's kernel for maps [first_map, last_map)."""
-        return kernels[fusion][first_map * channels : last_map * channels]
+    def given(maps: jax.Array, first_map: int, start: int, end: int) -> jax.Array:
+        """What maps [b, h, w, k c] add to the fusions [start, end), [b, h, w, (end - start) c]."""
+        rows = slice(first_map * channels, first_map * channels + maps.shape[-1])
+        return maps @ jnp.concatenate([kernel[rows] for kernel in kernels[start:end]], axis=1)
 
-    def run(start: int, end: int, x: jax.Array, sums: Sums) -> tuple[jax.Array, list[jax.Array]]:
-        """Units [start, end): the last fusion and the maps, given what earlier maps sum to."""
-        if end - start <= units_per_scan:
-            return leaf(start, end, x, sums)
-        middle = (start + end) // 2
-        x, early = run(start, middle, x, sums[: middle - start])
-        known = middle + 1 - len(early), middle + 1
-        product = jnp.concatenate(early, axis=-1) @ jnp.concatenate(
-            [rows(*known, fusion) for fusion in range(middle, end)], axis=1
-        )
-        added = jnp.split(product, end - middle, axis=-1)
-        x, late = run(
-            middle, end, x, [s + a for s, a in zip(sums[middle - start :], added, strict=True)]
-        )
-        return x, early + late
-
-    def leaf(start: int, end: int, x: jax.Array, sums: Sums) -> tuple[jax.Array, list[jax.Array]]:
-        before = [first] if start == 0 else []
-        if before:
-            sums = [s + first @ rows(0, 1, fusion) for fusion, s in enumerate(sums)]
-        nothing = jnp.zeros((channels, channels), first.dtype)
-        # Of each unit, what its map is multiplied by for the next fusion, the one after, and so on.
-        pushes = [
-            jnp.stack(
-                [rows(i + 1, i + 2, i + n) if i + n < end else nothing for i in range(start, end)]
-            )
-            for n in range(end - start)
+    def run(groups: Groups, x: jax.Array, sums: Sums) -> tuple[jax.Array, list[jax.Array]]:
+        """Groups of units: the last fusion and the maps, given what earlier maps sum to."""
+        if len(groups) == 1:
+            return group(*groups[0], x, sums[0])
+        half = len(groups) // 2
+        x, early = run(groups[:half], x, sums[:half])
+        known = jnp.concatenate(early, axis=-1)
+        late_sums = [
+            _add(s, given(known, groups[0][0] + 1, *late))
+            for s, late in zip(sums[half:], groups[half:], strict=True)
         ]
+        x, late_maps = run(groups[half:], x, late_sums)
+        return x, early + late_maps
 
-        def step(carry: tuple[jax.Array, Sums], own: Any) -> tuple[Any, Any]:
-            x, sums = carry
-            unit_variables, push, bias = own
-            features, others = unit(x, unit_variables)
-            x, *sums = (s + features @ k for s, k in zip(sums, push, strict=True))
-            return (leaky_relu(x + bias), [*sums, jnp.zeros_like(x)]), (features, others)
-
-        own = variables(start, end), pushes, jnp.stack(biases[start:end])
-        (x, _), (maps, others) = lax.scan(step, (x, sums), own, unroll=end - start == 1)
+    def group(
+        start: int, end: int, x: jax.Array, sums: jax.Array | None
+    ) -> tuple[jax.Array, list[jax.Array]]:
+        sums = _add(sums, given(first, 0, start, end) + jnp.concatenate(biases[start:end]))
+        own = slice((start + 1) * channels, (end + 1) * channels)
+        pulls = jnp.stack(
+            [
+                jnp.pad(kernel[own], ((0, (end + 1) * channels - len(kernel)), (0, 0)))
+                for kernel in kernels[start:end]
+            ]
+        )
+        x, maps, others = _chain(unit, x, variables(start, end), pulls, sums)
         rest.append(others)
-        return x, before + list(maps)
+        return x, [maps]
 
-    x, _ = run(0, len(kernels), first, [jnp.zeros_like(first)] * len(kernels))
+    count = math.ceil(len(kernels) / units_per_scan)
+    bounds = [len(kernels) * i // count for i in range(count + 1)]
+    x, _ = run(list(itertools.pairwise(bounds)), x, [None] * count)
     return x, jax.tree.map(lambda *parts: jnp.concatenate(parts), *rest)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _chain(
+    unit: Unit, x: jax.Array, variables: Any, pulls: jax.Array, sums: jax.Array
+) -> tuple[jax.Array, jax.Array, Any]:
+    """n units and their fusions in a loop.
+
+    JAX's own gradient of the loop would multiply and add once for every pair of units; this one
+    takes all of a fusion's maps in one product, and the gradient of all kernels in another.
+
+    Args:
+        unit: See `dense_trunk`.
+        x: Input of the first unit, [b, h, w, c].
+        variables: Arrays [n, ...].
+        pulls: Of each fusion, its kernel for the n maps, [n, n c, c]; zero for those to come.
+        sums: What the fusions get from outside, [b, h, w, n c].
+
+    Returns:
+        The last fusion [b, h, w, c], the maps [b, h, w, n c] and the rest [n, ...].
+    """
+    x, maps, others, _ = _run_chain(unit, x, variables, pulls, sums, save=False)
+    return x, maps, others
+
+
+def _run_chain(
+    unit: Unit, x: jax.Array, variables: Any, pulls: jax.Array, sums: jax.Array, *, save: bool
+) -> tuple[jax.Array, jax.Array, Any, Any]:
+    def step(carry: Any, own: Any) -> tuple[Any, Any]:
+        x, known, maps = carry
+        i, unit_variables, pull = own
+        if save:
+            features, backward, others = jax.vjp(unit, x, unit_variables, has_aux=True)
+        else:
+            (features, others), backward = unit(x, unit_variables), None
+        maps = _put(maps, features, i)
+        return (known + maps @ pull, _take(maps, pull.shape[-1], i + 1), maps), (others, backward)
+
+    # Each map takes the place of its fusion's sum; the kernels are zero where there is a sum still.
+    (x, _, maps), (others, backward) = lax.scan(
+        step,
+        (x, _take(sums, pulls.shape[-1], 0), sums),
+        (jnp.arange(len(pulls)), variables, pulls),
+        unroll=len(pulls) == 1,
+    )
+    return x, maps, others, backward
+
+
+def _chain_saving(unit: Unit, *operands: Any) -> tuple[Any, Any]:
+    x, maps, others, backward = _run_chain(unit, *operands, save=True)
+    return (x, maps, others), (maps, backward, operands[2])
+
+
+def _chain_backward(_: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
+    maps, backward, pulls = saved
+    d_x, d_maps, _ = gradients
+    count, width, channels = pulls.shape
+    # Of each map, its rows of every fusion's kernel, transposed.
+    pushes = pulls.reshape(count, count, channels, channels).transpose(1, 0, 3, 2)
+
+    def step(carry: Any, own: Any) -> tuple[Any, Any]:
+        d_x, known, d_sums = carry
+        i, unit_backward, push = own
+        d_sums = _put(d_sums, d_x, i)
+        d_x, d_variables = unit_backward(known + d_sums @ push)
+        return (d_x, _take(d_sums, channels, i - 1), d_sums), d_variables
+
+    (d_x, _, d_sums), d_variables = lax.scan(
+        step,
+        (d_x, _take(d_maps, channels, count - 1), d_maps),
+        (jnp.arange(count), backward, pushes.reshape(pulls.shape)),
+        reverse=True,
+        unroll=count == 1,
+    )
+    d_pulls = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
+    d_pulls = d_pulls.reshape(width, count, channels).transpose(1, 0, 2)
+    return d_x, d_variables, d_pulls, d_sums
+
+
+_chain.defvjp(_chain_saving, _chain_backward)
+
+
+def _add(a: jax.Array | None, b: jax.Array) -> jax.Array:
+    return b if a is None else a + b
+
+
+def _take(maps: jax.Array, channels: int, i: jax.Array | int) -> jax.Array:
+    """Map i, or the nearest there is."""
+    return lax.dynamic_slice_in_dim(maps, i * channels, channels, axis=-1)
+
+
+def _put(maps: jax.Array, features: jax.Array, i: jax.Array) -> jax.Array:
+    return lax.dynamic_update_slice_in_dim(maps, features, i * features.shape[-1], axis=-1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from flax import nnx
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
+from jdnet_jax.models.layers import KEPT, Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
 from jdnet_jax.models.parts import Part, inside
 from jdnet_jax.models.scale_aggregation import ScaleAggregation
 from jdnet_jax.models.self_calibrated import SelfCalibratedConv
@@ -74,12 +73,7 @@ class JDNet(nnx.Module):
         )
         self.tail = Conv3x3(d.channels, 3, compute)
 
-    def __call__(
-        self,
-        picture: jax.Array,
-        part: Part | None = None,
-        units: Sequence[Any] | None = None,
-    ) -> jax.Array:
+    def __call__(self, picture: jax.Array, part: Part | None = None) -> jax.Array:
         """Derains pictures.
 
         Args:
@@ -87,9 +81,6 @@ class JDNet(nnx.Module):
             part: Where `picture` lies in the whole picture (see `part_of_picture`), of which it may
                 be a tile, or which it may hold with blank space below and to the right; None when
                 it is the whole picture.
-            units: What `unit_variables` gave, outside of the compiled function, to compute with: a
-                program without scans (`units_per_scan` = 1) compiles three times faster when it
-                need not cut them out of the variables for all units.
 
         Returns:
             B, the shape and type of `picture`, not clipped to [0, 1].
@@ -114,7 +105,7 @@ class JDNet(nnx.Module):
                 if part is None
                 else Coordinates(part.rows.coordinates, part.columns.coordinates)
             )
-        x = leaky_relu(self.head(inside(picture.astype(self.dtype), part)))
+        x = self.head(inside(picture.astype(self.dtype), part))
         kernels, biases = zip(
             *(kernel_and_bias(fusion, self.dtype) for fusion in self.fusions), strict=True
         )
@@ -122,16 +113,16 @@ class JDNet(nnx.Module):
 
         def unit(x: jax.Array, variables: Any) -> tuple[jax.Array, Any]:
             module = nnx.merge(graph, *variables)
-            features = module(x, coordinates, part)
+            features = module(leaky_relu(x), coordinates, part)
             return features, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
         def own(start: int, end: int) -> Any:
-            if units is not None:
-                return jax.tree.map(lambda *parts: jnp.stack(parts), *units[start:end])
             return jax.tree.map(lambda a: a[start:end], stacked)
 
+        # What is cheap to compute anew is not kept, which saves half of the memory and some time.
         # In a loop nothing can be merged with the first computation; see jax.checkpoint.
-        run = jax.checkpoint(unit, prevent_cse=False) if self.remat else unit
+        policy = None if self.remat else jax.checkpoint_policies.save_only_these_names(KEPT)
+        run = jax.checkpoint(unit, prevent_cse=False, policy=policy)
         x, statistics = dense_trunk(
             run,
             own,
@@ -142,13 +133,8 @@ class JDNet(nnx.Module):
         )
         if self.training:
             nnx.update(self.units, statistics)
-        rain = leaky_relu(self.tail(inside(x, part)))
+        rain = leaky_relu(self.tail(inside(leaky_relu(x), part)))
         return picture - rain.astype(picture.dtype)
-
-    def unit_variables(self) -> list[Any]:
-        """The variables of each unit by themselves, for `__call__`."""
-        _, stacked = self._stacked_variables()
-        return [jax.tree.map(lambda a, i=i: a[i], stacked) for i in range(self.description.units)]
 
     def _stacked_variables(self) -> tuple[nnx.GraphDef, list[Any]]:
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)

@@ -12,11 +12,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from jdnet_jax.models.convolution import convolve
 
 SLOPE = 0.2
 """Negative slope of every LeakyReLU (section 3.3)."""
+
+
+KEPT = "kept"
+"""Name of the marks that `keep` sets."""
+
+
+def keep(x: jax.Array) -> jax.Array:
+    """Marks what a training step keeps for its backward pass: what takes long to compute anew."""
+    return checkpoint_name(x, KEPT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,9 +38,9 @@ class Compute:
             stay in `param_dtype`.
         param_dtype: Type of parameters and batch statistics.
         attention: `"rows"`, the fast form, or `"patches"`, the readable one.
-        remat: Recompute each joint unit in the backward pass instead of storing its activations.
-        units_per_scan: Units of the dense trunk that share one compiled program. 1 runs fastest;
-            4 compiles several times faster, which a training step needs.
+        remat: Recompute all of each joint unit in the backward pass, not only what is cheap.
+        units_per_scan: At most so many units of the dense trunk share one compiled program: more
+            compile faster, but each multiplies that many maps for every fusion, used or not.
         axis_name: Mapped axis over which training-mode batch statistics are averaged.
         rngs: Where Flax layers draw their first values from.
     """
@@ -39,7 +49,7 @@ class Compute:
     param_dtype: Any = jnp.float32
     attention: str = "rows"
     remat: bool = False
-    units_per_scan: int = 1
+    units_per_scan: int = 8
     axis_name: str | None = None
     rngs: Any = None
 
@@ -97,7 +107,7 @@ class Conv3x3(nnx.Conv):
         """[b, h, w, inputs] to [b, ceil(h / stride), ceil(w / stride), outputs]."""
         assert self.bias is not None
         kernel, bias = (v[...].astype(self.dtype) for v in (self.kernel, self.bias))
-        return convolve(x.astype(self.dtype), kernel, self.stride) + bias
+        return keep(convolve(x.astype(self.dtype), kernel, self.stride) + bias)
 
 
 def conv1x1(inputs: int, outputs: int, compute: Compute, *, use_bias: bool = True) -> nnx.Linear:

@@ -14,6 +14,7 @@ from jdnet_jax.models.layers import (
     Compute,
     Conv3x3,
     conv1x1,
+    keep,
     kernel_and_bias,
     leaky_relu,
     nearest_indices,
@@ -123,4 +124,4 @@ class ScaleAggregation(nnx.Module):
             for scale, branch in enumerate(self.branches)
         ]
         scales = scale_pyramid(x, branches)
-        return leaky_relu(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype), part))
+        return leaky_relu(keep(fuse_scales(scales, *kernel_and_bias(self.fusion, x.dtype), part)))

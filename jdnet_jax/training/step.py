@@ -18,6 +18,7 @@ import optax
 from flax import nnx
 from jax import lax
 
+from jdnet_jax.compiled import Compiled
 from jdnet_jax.losses import Loss
 from jdnet_jax.models import batch_statistics, merge_variables
 from jdnet_jax.training.state import TrainState
@@ -93,13 +94,15 @@ def parallel_step(devices: Sequence[jax.Device] | None = None, **arguments: Any)
         **arguments: Those of `train_step` from `graph` on, but for `average`.
     """
     average = functools.partial(lax.pmean, axis_name=AXIS)
-    return jax.pmap(
-        functools.partial(train_step, average=average, **arguments),
-        axis_name=AXIS,
-        devices=devices,
-        in_axes=(None, 0, 0),
-        out_axes=None,
-        donate_argnums=0,
+    return Compiled(
+        jax.pmap(
+            functools.partial(train_step, average=average, **arguments),
+            axis_name=AXIS,
+            devices=devices,
+            in_axes=(None, 0, 0),
+            out_axes=None,
+            donate_argnums=0,
+        )
     )
 
 

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import numpy.typing as npt
 
+from jdnet_jax.compiled import Compiled
 from jdnet_jax.data.pairs import PairError, PairSource
 from jdnet_jax.metrics import mean_scores, score
 from jdnet_jax.models import JDNet, merge_variables, split_variables
@@ -36,7 +37,7 @@ class Validation:
         if not len(source):
             raise PairError(f"validation needs at least one pair; {source.edition} has none")
         graph, *_ = split_variables(model)
-        self._restore = jax.jit(lambda p, s, x: merge_variables(graph, p, s)(x))
+        self._restore = Compiled(jax.jit(lambda p, s, x: merge_variables(graph, p, s)(x)))
         self._pairs = []
         for index in range(len(source)):
             pair = source[index]
