@@ -58,7 +58,7 @@ def attend_rows(operands: Operands) -> jax.Array:
 
 
 def _slope(d: jax.Array) -> jax.Array:
-    return jnp.where(d >= 0, 1.0, SLOPE).astype(d.dtype)
+    return jnp.where(d > 0, 1.0, SLOPE).astype(d.dtype)
 
 
 def _scan_rows(
