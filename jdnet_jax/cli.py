@@ -25,6 +25,9 @@ COMMANDS = {
     "derain": Command(
         "jdnet_jax.derain_files", "remove rain from pictures and folders of pictures"
     ),
+    "reproduce": Command(
+        "jdnet_jax.reproduce.command", "the experiment behind a table of the paper"
+    ),
     "export": Command("jdnet_jax.export_weights", "the weights of a run, to use without it"),
 }
 

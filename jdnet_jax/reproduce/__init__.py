@@ -1,0 +1,1 @@
+"""The experiments of the paper's tables, each by one command."""
