@@ -51,7 +51,8 @@ def get_config() -> ConfigDict:
     config.data.synthetic_share = 0.0  # of the examples, from photographs
     config.data.rain_style = "heavy"
     config.data.crop_size = 64  # pixels
-    config.data.augment = False  # flips and quarter turns
+    config.data.moved_rain_share = 0.0  # of those, with rain of the pairs instead of drawn rain
+    config.data.augment = False  # flips; photographs are also turned, before rain falls on them
     config.data.data_dir = "~/tensorflow_datasets"
     config.data.manual_dir = placeholder(str)  # your download of the data set
     config.data.num_threads = 2

@@ -11,7 +11,7 @@ from configs import default
 
 
 def get_config() -> ConfigDict:
-    """4 units of 32 channels; warm-up and cosine, averaged weights, symmetries."""
+    """4 units of 32 channels; warm-up and cosine, averaged weights, flips, moved rain."""
     config = default.get_config()
     config.model.units = 4
     config.batch_size = 8
@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
     config.ema_decay = 0.999
     config.data.augment = True
     config.data.synthetic_share = 0.7
+    config.data.moved_rain_share = 0.5
     config.validation.held_out_count = 4
     config.log_every_steps = 50
     config.checkpoint_every_steps = 250

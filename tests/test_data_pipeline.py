@@ -103,20 +103,62 @@ def test_training_batches_crop_rainy_and_clean_alike(augment):
             np.testing.assert_array_equal(to_bytes(rainy), to_bytes(clean) + 1)
             whole = source[int(name.removeprefix("pair"))]["clean"]
             windows = np.lib.stride_tricks.sliding_window_view(whole, (SIZE, SIZE), axis=(0, 1))
-            symmetries = [
-                np.rot90(turned, k)
-                for turned in (to_bytes(clean), to_bytes(clean).transpose(1, 0, 2))
-                for k in range(4)
-            ]
-            # The crop is found in its picture, in exactly one symmetry of noise.
-            found = [
-                i
-                for i, s in enumerate(symmetries)
-                if (windows == s.transpose(2, 0, 1)).all(axis=(2, 3, 4)).any()
-            ]
-            assert len(found) == 1
-            seen |= set(found)
-    assert seen == (set(range(8)) if augment else {0})
+            found = which_symmetry(to_bytes(clean), windows)
+            seen |= found
+    # Flips alone: transposed rain would fall sideways.
+    assert seen == ({0, 1, 2, 3} if augment else {0})
+
+
+def which_symmetry(crop, windows):
+    """In which symmetry a crop of noise is found: four flips, and those of its transpose."""
+    symmetries = [
+        turned[::down, ::across]
+        for turned in (crop, crop.transpose(1, 0, 2))
+        for down in (1, -1)
+        for across in (1, -1)
+    ]
+    found = {
+        i
+        for i, s in enumerate(symmetries)
+        if (windows == s.transpose(2, 0, 1)).all(axis=(2, 3, 4)).any()
+    }
+    assert len(found) == 1
+    return found
+
+
+def test_training_batches_turn_photographs_but_not_their_rain():
+    class OneStreak(MadePairs):
+        """The rain is one bright column."""
+
+        def __getitem__(self, index):
+            pair = super().__getitem__(index)
+            rainy = pair["clean"] // 2
+            clean = rainy.copy()
+            rainy[:, ::4] += 100
+            return {"name": pair["name"], "rainy": rainy, "clean": clean}
+
+    source, seen = MadePhotographs(), set()
+    made = batches(
+        pairs=OneStreak(),
+        photographs=source,
+        synthetic_share=1.0,
+        moved_rain_share=1.0,
+        augment=True,
+    )
+    for batch in take(made, 5):
+        for rainy, clean, name in zip(
+            batch["rainy"][0], batch["clean"][0], batch["name"][0], strict=True
+        ):
+            rain = to_bytes(rainy).astype(int) - to_bytes(clean)
+            columns = np.where((to_bytes(rainy) < 255).all(-1), rain[..., 0], -1).max(0)
+            assert set(columns) <= {0, 100, -1}
+            assert 1 <= (columns == 100).sum() <= SIZE / 4 + 1
+            index = [source.name(i) for i in range(len(source))].index(name)
+            windows = np.lib.stride_tricks.sliding_window_view(
+                source[index], (SIZE, SIZE), axis=(0, 1)
+            )
+            seen |= which_symmetry(to_bytes(clean), windows)
+    assert seen == set(range(8))
 
 
 def test_training_batches_crops_are_uniform():

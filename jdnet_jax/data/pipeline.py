@@ -18,6 +18,7 @@ import grain
 import numpy as np
 import numpy.typing as npt
 
+from jdnet_jax.data.moved_rain import RainLayers
 from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
 from jdnet_jax.data.synthetic import RainStyle, Window, add_rain, draw_rain_layer
@@ -81,11 +82,21 @@ class _ShuffledEpochs:
 
 
 class _RandomCrop(grain.transforms.RandomMap):
-    """Crops a pair, or crops a photograph and draws rain on the crop."""
+    """Crops a pair, or crops a photograph and lets rain fall on the crop."""
 
-    def __init__(self, crop_size: int, style: RainStyle, *, augment: bool) -> None:
+    def __init__(
+        self,
+        crop_size: int,
+        style: RainStyle,
+        *,
+        moved: RainLayers | None,
+        moved_share: float,
+        augment: bool,
+    ) -> None:
         self._size = crop_size
         self._style = style
+        self._moved = moved
+        self._moved_share = moved_share
         self._augment = augment
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Pair:
@@ -98,22 +109,27 @@ class _RandomCrop(grain.transforms.RandomMap):
         clean = clean[inside]
         if "rainy" in element:
             rainy = element["rainy"][inside]
+            if self._augment:
+                rainy, clean = _flipped(rng, rainy, clean)
+            return {"name": name, "rainy": rainy, "clean": clean}
+        if self._augment:
+            (clean,) = _flipped(rng, clean)
+            # Not the rain with it: it does not fall sideways.
+            clean = clean.transpose(1, 0, 2) if rng.integers(2) else clean
+        if self._moved is not None and rng.random() < self._moved_share:
+            layer = self._moved.draw(rng, size)
         else:
             window = Window(top, left, size, size)
             layer = draw_rain_layer(rng, height, width, style=self._style, window=window)
-            rainy = add_rain(clean, layer)
-        if self._augment:
-            rainy, clean = _random_symmetry(rng, rainy, clean)
-        return {"name": name, "rainy": rainy, "clean": clean}
+        return {"name": name, "rainy": add_rain(clean, layer), "clean": clean}
 
 
-def _random_symmetry(
+def _flipped(
     rng: np.random.Generator, *pictures: npt.NDArray[np.uint8]
 ) -> list[npt.NDArray[np.uint8]]:
-    """Applies one of the eight symmetries of the square to all the pictures."""
-    flip_rows, flip_columns, transpose = rng.integers(2, size=3)
-    turned = [p[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1] for p in pictures]
-    return [p.transpose(1, 0, 2) if transpose else p for p in turned]
+    """Flips all the pictures alike, or not, in each direction."""
+    down, across = (-1 if flip else 1 for flip in rng.integers(2, size=2))
+    return [p[::down, ::across] for p in pictures]
 
 
 def _check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> None:
@@ -139,6 +155,7 @@ def training_batches(
     seed: int,
     num_threads: int,
     prefetch: int,
+    moved_rain_share: float = 0.0,
     augment: bool = False,
     in_memory: bool = True,
 ) -> grain.DatasetIterator[TrainingBatch]:
@@ -162,7 +179,10 @@ def training_batches(
         seed: in 0..2**32-1.
         num_threads: threads that make batches; 0 makes them in the caller's thread.
         prefetch: batches kept ready; at least ``num_threads``.
-        augment: flip and transpose at random, rainy and clean alike. The authors of JDNet do not.
+        moved_rain_share: the probability that a photograph gets the rain of a pair instead of drawn
+            rain.
+        augment: flip at random, rainy and clean alike; photographs are also transposed at random,
+            before rain falls on them. The authors of JDNet do not.
         in_memory: decode the pairs once into RAM; otherwise at every access.
 
     Returns:
@@ -203,7 +223,14 @@ def training_batches(
     )
     # The last seed is for the crops; it comes after the mix, so that it counts global examples.
     examples = examples.random_map(
-        _RandomCrop(crop_size, style, augment=augment), seed=_seeds(seed)[2]
+        _RandomCrop(
+            crop_size,
+            style,
+            moved=_rain_layers(pairs, synthetic_share, moved_rain_share),
+            moved_share=moved_rain_share,
+            augment=augment,
+        ),
+        seed=_seeds(seed)[2],
     )
     local_devices = device_count // process_count
     local_batch = batch_size // process_count
@@ -230,6 +257,21 @@ def training_batches(
             grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
         )
     )
+
+
+def _rain_layers(
+    pairs: PairSource | None, synthetic_share: float, moved_rain_share: float
+) -> RainLayers | None:
+    if not 0 <= moved_rain_share <= 1:
+        raise ValueError(f"moved_rain_share must be a fraction 0..1; got {moved_rain_share}")
+    if not moved_rain_share:
+        return None
+    if pairs is None or not synthetic_share:
+        raise ValueError(
+            f"moved_rain_share {moved_rain_share} moves the rain of pairs onto photographs; give "
+            "both, or set it to 0"
+        )
+    return RainLayers(pairs)
 
 
 def _seeds(seed: int) -> list[int]:

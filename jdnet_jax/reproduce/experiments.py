@@ -70,7 +70,14 @@ class Table:
 
 _HEAVY = Run("r3", "rain100h")
 _LIGHT = Run(
-    "light", "rain100l", {"data.pairs": "", "data.synthetic_share": "1", "data.rain_style": "light"}
+    "light",
+    "rain100l",
+    {
+        "data.pairs": "",
+        "data.synthetic_share": "1",
+        "data.moved_rain_share": "0",
+        "data.rain_style": "light",
+    },
 )
 _NO_ATTENTION = {"model.attention": "False"}
 

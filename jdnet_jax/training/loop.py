@@ -87,6 +87,7 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
         seed=config.seed,
         num_threads=config.data.num_threads,
         prefetch=4 * config.data.num_threads,
+        moved_rain_share=config.data.moved_rain_share,
         augment=config.data.augment,
     )
 
