@@ -64,10 +64,10 @@ def test_rain_layer_takes_the_least_where_nothing_is_bright_enough():
 def test_rain_layers_draw_flipped_windows():
     clean = np.zeros((6, 7, 3), np.uint8)
     rain = np.arange(42, dtype=np.uint8).reshape(6, 7)
-    layers = RainLayers(Pairs((clean + rain[..., None], clean)))
+    layers = RainLayers(Pairs((clean + rain[..., None], clean)), size=4)
     rng, seen = np.random.default_rng(3), set()
     for _ in range(60):
-        square = np.rint(layers.draw(rng, 4) * 255).astype(int)
+        square = np.rint(layers.draw(rng) * 255).astype(int)
         seen.add(
             (int(np.sign(square[0, 1] - square[0, 0])), int(np.sign(square[1, 0] - square[0, 0])))
         )
@@ -79,6 +79,16 @@ def test_rain_layers_draw_flipped_windows():
 def test_rain_layers_refuse_pairs_without_added_light():
     clean = np.full((6, 7, 3), 100, np.uint8)
     with pytest.raises(PairError, match="pair1 of made pairs is darker"):
-        RainLayers(Pairs((clean + 5, clean), (clean - 1, clean)))
-    with pytest.raises(PairError, match="at least one pair"):
-        RainLayers(Pairs())
+        RainLayers(Pairs((clean + 5, clean), (clean - 1, clean)), size=4)
+
+
+def test_rain_layers_take_squares_that_the_pair_tells():
+    clean = np.full((40, 60, 3), 10, np.uint8)
+    clean[:, 30:] = 255
+    rainy = np.where(clean == 255, 255, 15).astype(np.uint8)
+    layers, rng = RainLayers(Pairs((rainy, clean)), size=20), np.random.default_rng(0)
+    for _ in range(20):
+        square = np.rint(layers.draw(rng) * 255)
+        assert (square == 5).mean() >= 0.95
+    with pytest.raises(PairError, match="no square of 40"):
+        RainLayers(Pairs((rainy, clean)), size=40)

@@ -152,7 +152,7 @@ def test_training_batches_turn_photographs_but_not_their_rain():
             rain = to_bytes(rainy).astype(int) - to_bytes(clean)
             columns = np.where((to_bytes(rainy) < 255).all(-1), rain[..., 0], -1).max(0)
             assert set(columns) <= {0, 100, -1}
-            assert 1 <= (columns == 100).sum() <= SIZE / 4 + 1
+            assert 1 <= (columns != 0).sum() <= SIZE / 4 + 1
             index = [source.name(i) for i in range(len(source))].index(name)
             windows = np.lib.stride_tricks.sliding_window_view(
                 source[index], (SIZE, SIZE), axis=(0, 1)

@@ -14,22 +14,26 @@ from jdnet_jax.data.pairs import PairError, PairSource
 
 # Rain is looked for this many rows and columns away, nearest first, where a pair does not tell it.
 _STEP = 24
+# Of a square, so much may be made up in this way: more of it looks like noise, not like streaks.
+_MADE_UP_SHARE = 0.05
 
 
 class RainLayers:
-    """The rain of some pairs.
+    """Squares of the rain of some pairs, of those that the pairs tell nearly wholly.
 
     Args:
         pairs: Pairs of additive rain; all are decoded.
+        size: Side of the squares in pixels, at most that of every pair.
 
     Raises:
-        PairError: There are no pairs, or one is darker in the rain: its rain is not added light.
+        PairError: One of the pairs is darker in the rain: its rain is not added light; or no pair
+            tells of its rain over a whole square.
     """
 
-    def __init__(self, pairs: PairSource) -> None:
-        if not len(pairs):
-            raise PairError(f"rain is taken from at least one pair, {pairs.edition} has none")
-        self._layers = []
+    def __init__(self, pairs: PairSource, *, size: int) -> None:
+        self._size = size
+        self._layers: list[npt.NDArray[np.uint8]] = []
+        self._corners: list[npt.NDArray[np.int64]] = []
         for index in range(len(pairs)):
             pair = pairs[index]
             if (pair["rainy"] < pair["clean"]).any():
@@ -38,28 +42,34 @@ class RainLayers:
                     "rain cannot be moved to another background: rain must be added light, and "
                     "the files without loss"
                 )
-            self._layers.append(rain_layer(pair["rainy"], pair["clean"]))
+            corners = _told_squares(_told(pair["rainy"]), size)
+            if len(corners):
+                self._layers.append(rain_layer(pair["rainy"], pair["clean"]))
+                self._corners.append(corners)
+        if not self._layers:
+            raise PairError(
+                f"no rain can be moved from {pairs.edition}: there is no square of {size} pixels "
+                "in which a channel is below white nearly everywhere"
+            )
 
     def __len__(self) -> int:
-        """The number of layers."""
+        """The number of pairs that squares are taken from."""
         return len(self._layers)
 
-    def draw(self, rng: np.random.Generator, size: int) -> npt.NDArray[np.float32]:
-        """A random square of a random layer, flipped at random in both directions.
+    def draw(self, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """A random square of a random pair, flipped at random in both directions.
 
         Args:
             rng: Is advanced by the draw.
-            size: Side of the square in pixels, at most that of every layer.
 
         Returns:
             ``[size, size]``, a fraction of white.
         """
-        layer = self._layers[int(rng.integers(len(self._layers)))]
-        height, width = layer.shape
-        top = int(rng.integers(height - size + 1))
-        left = int(rng.integers(width - size + 1))
+        index, size = int(rng.integers(len(self._layers))), self._size
+        corners = self._corners[index]
+        top, left = corners[int(rng.integers(len(corners)))]
         down, across = (-1 if flip else 1 for flip in rng.integers(2, size=2))
-        square = layer[top : top + size, left : left + size][::down, ::across]
+        square = self._layers[index][top : top + size, left : left + size][::down, ::across]
         return square.astype(np.float32) / np.float32(255)
 
 
@@ -77,7 +87,7 @@ def rain_layer(rainy: npt.NDArray[np.uint8], clean: npt.NDArray[np.uint8]) -> np
     Returns:
         uint8 ``[h, w]``.
     """
-    known: npt.NDArray[np.bool_] = np.any(rainy < 255, axis=-1)
+    known = _told(rainy)
     layer = np.where(rainy < 255, rainy.astype(np.int16) - clean, 0).max(axis=-1)
     at_least = 255 - clean.min(axis=-1).astype(np.int16)
     told = layer.copy()
@@ -100,3 +110,18 @@ def rain_layer(rainy: npt.NDArray[np.uint8], clean: npt.NDArray[np.uint8]) -> np
     # Brighter than any rain that is known.
     layer[missing] = at_least[missing]
     return np.clip(layer, 0, 255).astype(np.uint8)
+
+
+def _told(rainy: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Where a rainy picture tells its rain, [h, w]."""
+    return np.asarray(np.any(rainy < 255, axis=-1))
+
+
+def _told_squares(told: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:
+    """Upper left corners of the squares that lack little, [n, 2]."""
+    missing = np.zeros(np.add(told.shape, 1), np.int64)
+    missing[1:, 1:] = np.cumsum(np.cumsum(~told, axis=0), axis=1)
+    counts = (missing[size:, size:] - missing[:-size, size:] - missing[size:, :-size]) + missing[
+        :-size, :-size
+    ]
+    return np.argwhere(counts <= _MADE_UP_SHARE * size**2)

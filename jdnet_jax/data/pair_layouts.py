@@ -60,6 +60,40 @@ class PairFiles(NamedTuple):
     plain: bool
 
 
+class Sides(NamedTuple):
+    """The files of a set, before any of them is opened.
+
+    Fields:
+        layout: the layout found.
+        rainy: the rainy pictures, or all pictures of ``one_file`` pairs.
+        clean: the clean pictures.
+        strays: files of ``one_folder`` pairs whose names are neither rain-N nor norain-N.
+    """
+
+    layout: Layout
+    rainy: list[Path]
+    clean: list[Path]
+    strays: list[Path]
+
+
+class Matching(NamedTuple):
+    """Which names of a set are partners, and which are at fault.
+
+    Fields:
+        partner_of: rainy file -> clean file, or None where the rainy file holds both.
+        same_key: two files of one side that go by one name; the second is left out.
+        ambiguous: rainy file -> the clean files it fits, where they are two.
+        lonely_rainy: rainy files without a clean partner.
+        lonely_clean: clean files without a rainy partner.
+    """
+
+    partner_of: dict[Path, Path | None]
+    same_key: list[tuple[Path, Path]]
+    ambiguous: dict[Path, list[Path]]
+    lonely_rainy: list[Path]
+    lonely_clean: list[Path]
+
+
 def find_pairs(
     path: Path, *, layout: Literal["auto"] | Layout = "auto"
 ) -> tuple[Layout, list[PairFiles]]:
@@ -80,28 +114,65 @@ def find_pairs(
         PairError: no layout fits, the folder is empty, a file is no picture, a partner is missing,
             ambiguous or of another size.
     """
+    sides = list_sides(path, layout=layout)
+    if sides.strays:
+        raise PairError(
+            f"{path}: beside rain-N and norain-N pictures every file has such a name, these have"
+            f" not: {few([file.name for file in sides.strays])}; move them elsewhere"
+        )
+    if not sides.rainy and not sides.clean:
+        raise PairError(
+            f"{path}: a set of pairs has at least one, this folder is empty ({sides.layout})"
+        )
+    # Before the names, so that a stray text file is called what it is.
+    headers = {file: read_header(file) for file in (*sides.rainy, *sides.clean)}
+    matching = match_names(sides)
+    _refuse_faults(matching, path, sides)
+    pairs = [_checked_pair(file, clean, headers) for file, clean in matching.partner_of.items()]
+    return sides.layout, sorted(pairs, key=lambda pair: natural(pair.name))
+
+
+def list_sides(path: Path, *, layout: Literal["auto"] | Layout = "auto") -> Sides:
+    """Lists the rainy and the clean files of a folder; arguments as for :func:`find_pairs`.
+
+    Raises:
+        PairError: no layout fits.
+    """
     if not path.is_dir():
         raise PairError(f"{path}: a set of pairs is a folder, and there is none; check the path")
-    folders, files = _visible(path)
+    folders, files = visible(path)
     if layout == "auto":
         layout = _recognise(path, folders, files)
-    clean: list[Path] = []
     if layout == "one_file":
-        rainy = files
-    elif layout == "one_folder":
-        rainy, clean = _split_by_prefix(path, files)
-    else:
-        rainy, clean = _two_folders(path, folders, files)
-    if not rainy and not clean:
-        raise PairError(f"{path}: a set of pairs has at least one, this folder is empty ({layout})")
-    # Before the names, so that a stray text file is called what it is.
-    headers = {file: read_header(file) for file in (*rainy, *clean)}
-    if layout == "one_file":
-        partners: dict[Path, Path | None] = dict.fromkeys(_by_key(rainy, path, "one-file").values())
-    else:
-        partners = _match(rainy, clean, path)
-    pairs = [_checked_pair(file, partner, headers) for file, partner in partners.items()]
-    return layout, sorted(pairs, key=lambda pair: _natural(pair.name))
+        return Sides(layout, files, [], [])
+    if layout == "one_folder":
+        return _split_by_prefix(files)
+    return Sides(layout, *_two_folders(path, folders, files), [])
+
+
+def match_names(sides: Sides) -> Matching:
+    """Finds partners by their names; refuses nothing."""
+    same_key: list[tuple[Path, Path]] = []
+    rainy_by_key = _by_key(sides.rainy, same_key)
+    if sides.layout == "one_file":
+        return Matching(dict.fromkeys(rainy_by_key.values()), same_key, {}, [], [])
+    clean_by_key = _by_key(sides.clean, same_key)
+    equal_names = rainy_by_key.keys() <= clean_by_key.keys()
+    partner_of: dict[Path, Path | None] = {}
+    ambiguous: dict[Path, list[Path]] = {}
+    lonely = []
+    for key, file in rainy_by_key.items():
+        candidates = {key} if equal_names else {key, _VERSION.sub("", key)}
+        partners = [clean_by_key[k] for k in sorted(candidates) if k in clean_by_key]
+        if len(partners) > 1:
+            ambiguous[file] = partners
+        elif partners:
+            partner_of[file] = partners[0]
+        else:
+            lonely.append(file)
+    used = {*partner_of.values(), *(clean for fits in ambiguous.values() for clean in fits)}
+    unused = [file for file in clean_by_key.values() if file not in used]
+    return Matching(partner_of, same_key, ambiguous, lonely, unused)
 
 
 def _recognise(path: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout:
@@ -112,7 +183,7 @@ def _recognise(path: Path, folders: Sequence[Path], files: Sequence[Path]) -> La
         return "two_folders"
     if prefixed:
         return "one_folder"
-    if files and _halves_show_one_scene(files):
+    if files and halves_show_one_scene(files):
         return "one_file"
     found = [folder.name + "/" for folder in folders] + [file.name for file in files]
     if not found:
@@ -122,7 +193,7 @@ def _recognise(path: Path, folders: Sequence[Path], files: Sequence[Path]) -> La
         f" ({', '.join(sorted(RAINY_FOLDERS))}) beside a clean one"
         f" ({', '.join(sorted(CLEAN_FOLDERS))}) or beside norain-N pictures; rain-N and norain-N"
         f" pictures in one folder; pictures of double width, clean left and rainy right. Found"
-        f" {_few(found)}. Rename the folders, or give the sub-folder (train, test) that holds them"
+        f" {few(found)}. Rename the folders, or give the sub-folder (train, test) that holds them"
     )
 
 
@@ -140,58 +211,52 @@ def _two_folders(
         if len(places) != 1:
             raise PairError(
                 f"{path}: all {role} pictures are in one place (a folder"
-                f" {', '.join(sorted(names))}, or {prefix}N), found {_few(places)}; leave one"
+                f" {', '.join(sorted(names))}, or {prefix}N), found {few(places)}; leave one"
             )
         sides.append(_pictures(found[0]) if found else beside)
     return sides[0], sides[1]
 
 
 def _pictures(folder: Path) -> list[Path]:
-    folders, files = _visible(folder)
+    folders, files = visible(folder)
     if not files and len(folders) == 1 and _SCALE_FOLDER.fullmatch(folders[0].name):
         return _pictures(folders[0])
     if folders:
         raise PairError(
             f"{folder}: the pictures of a set lie in one flat folder, this one has sub-folders"
-            f" {_few([f.name + '/' for f in folders])}; give one set at a time"
+            f" {few([f.name + '/' for f in folders])}; give one set at a time"
         )
     return files
 
 
-def _split_by_prefix(path: Path, files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def _split_by_prefix(files: Sequence[Path]) -> Sides:
     files = [file for file in files if not _RAIN_LAYER.match(file.name)]
-    other = [file.name for file in files if not _PREFIX.match(file.name)]
-    if other:
-        raise PairError(
-            f"{path}: beside rain-N and norain-N pictures every file has such a name, these have"
-            f" not: {_few(other)}; move them elsewhere"
-        )
     clean = [file for file in files if file.name.startswith("norain-")]
-    return [file for file in files if file not in set(clean)], clean
+    rainy = [file for file in files if file.name.startswith("rain-")]
+    strays = [file for file in files if not _PREFIX.match(file.name)]
+    return Sides("one_folder", rainy, clean, strays)
 
 
-def _match(rainy: Sequence[Path], clean: Sequence[Path], path: Path) -> dict[Path, Path | None]:
-    rainy_by_key, clean_by_key = _by_key(rainy, path, "rainy"), _by_key(clean, path, "clean")
-    equal_names = rainy_by_key.keys() <= clean_by_key.keys()
-    partner_of: dict[Path, Path | None] = {}
-    lonely = []
-    for key, file in rainy_by_key.items():
-        candidates = {key} if equal_names else {key, _VERSION.sub("", key)}
-        partners = [clean_by_key[k] for k in sorted(candidates) if k in clean_by_key]
-        if len(partners) > 1:
-            raise PairError(
-                f"{file}: a rainy picture has one clean partner, but by its name it fits"
-                f" {' and '.join(p.name for p in partners)}; rename one of them"
-            )
-        if partners:
-            partner_of[file] = partners[0]
-        else:
-            lonely.append(file)
-    used = set(partner_of.values())
-    unused = [file for file in clean if file not in used]
+def _refuse_faults(matching: Matching, path: Path, sides: Sides) -> None:
+    if matching.same_key:
+        first, second = matching.same_key[0]
+        role = "one-file" if sides.layout == "one_file" else "clean"
+        role = "rainy" if role == "clean" and first in sides.rainy else role
+        raise PairError(
+            f"{path}: a {role} picture is known by its name without prefix and extension, but"
+            f" {first.name} and {second.name} have the same; rename or move one"
+        )
+    for file, partners in matching.ambiguous.items():
+        raise PairError(
+            f"{file}: a rainy picture has one clean partner, but by its name it fits"
+            f" {' and '.join(p.name for p in partners)}; rename one of them"
+        )
     complaints = [
-        f"{len(files)} {role} without a {other} partner: {_few([f.name for f in files])}"
-        for role, other, files in (("rainy", "clean", lonely), ("clean", "rainy", unused))
+        f"{len(files)} {role} without a {other} partner: {few([f.name for f in files])}"
+        for role, other, files in (
+            ("rainy", "clean", matching.lonely_rainy),
+            ("clean", "rainy", matching.lonely_clean),
+        )
         if files
     ]
     if complaints:
@@ -200,7 +265,6 @@ def _match(rainy: Sequence[Path], clean: Sequence[Path], path: Path) -> dict[Pat
             f" {'; '.join(complaints)}. Partners have one name after rain- or norain-, or the rainy"
             f" one has _1 or x2 and the like after it; add, rename or move the files named"
         )
-    return partner_of
 
 
 def _checked_pair(
@@ -223,20 +287,19 @@ def _checked_pair(
     return PairFiles(rainy.stem, rainy, clean, plain and clean_plain)
 
 
-def _by_key(files: Sequence[Path], path: Path, role: str) -> dict[str, Path]:
+def _by_key(files: Sequence[Path], same_key: list[tuple[Path, Path]]) -> dict[str, Path]:
     by_key: dict[str, Path] = {}
     for file in files:
         key = _PREFIX.sub("", file.stem, count=1) if _PREFIX.match(file.stem) else file.stem
         if key in by_key:
-            raise PairError(
-                f"{path}: a {role} picture is known by its name without prefix and extension, but"
-                f" {by_key[key].name} and {file.name} have the same; rename or move one"
-            )
-        by_key[key] = file
+            same_key.append((by_key[key], file))
+        else:
+            by_key[key] = file
     return by_key
 
 
-def _halves_show_one_scene(files: Sequence[Path]) -> bool:
+def halves_show_one_scene(files: Sequence[Path]) -> bool:
+    """Whether most of the pictures looked at, 16 at most, are two halves of one scene."""
     votes = [_shows_a_pair(files[index]) for index in sampled_indices(len(files))]
     return 2 * sum(votes) > len(votes)
 
@@ -250,20 +313,23 @@ def _shows_a_pair(file: Path) -> bool:
     return picture.shape[1] % 2 == 0 and shows_one_scene(picture[:, :half], picture[:, half:])
 
 
-def _visible(folder: Path) -> tuple[list[Path], list[Path]]:
+def visible(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the files in a folder, in natural order, without what systems leave there."""
     entries = sorted(
-        (e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: _natural(e.name)
+        (e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: natural(e.name)
     )
     files = [e for e in entries if not e.is_dir() and e.name.lower() not in _SYSTEM_FILES]
     return [e for e in entries if e.is_dir()], files
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """A key that sorts 2 before 10."""
     parts = re.findall(r"\d+|\D+", name)
     return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts], name
 
 
-def _few(items: Iterable[str]) -> str:
+def few(items: Iterable[str]) -> str:
+    """The first four, and how many there are more."""
     items = list(items)
     shown = ", ".join(items[:4]) or "nothing"
     return shown + (f" and {len(items) - 4} more" if len(items) > 4 else "")

@@ -22,6 +22,10 @@ _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
+class DamagedPictureError(PairError):
+    """A file that is no picture, or no longer a whole one."""
+
+
 class PictureHeader(NamedTuple):
     """What the header of a picture file says, once it is turned upright.
 
@@ -46,7 +50,8 @@ def read_header(file: Path) -> PictureHeader:
         Size after EXIF orientation.
 
     Raises:
-        PairError: the file is no picture, or one that has no single 8-bit RGB reading.
+        DamagedPictureError: the file is no picture.
+        PairError: it has no single 8-bit RGB reading.
     """
     try:
         with Image.open(file) as image:
@@ -117,8 +122,8 @@ def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
     return PictureHeader(height, width, plain)
 
 
-def _not_a_picture(name: str, error: Exception) -> PairError:
-    return PairError(
+def _not_a_picture(name: str, error: Exception) -> DamagedPictureError:
+    return DamagedPictureError(
         f"{name}: every file of a set of pairs is a readable picture, this one is not ({error});"
         f" move it elsewhere, or download it again if it was cut short"
     )

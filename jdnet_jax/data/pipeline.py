@@ -117,7 +117,7 @@ class _RandomCrop(grain.transforms.RandomMap):
             # Not the rain with it: it does not fall sideways.
             clean = clean.transpose(1, 0, 2) if rng.integers(2) else clean
         if self._moved is not None and rng.random() < self._moved_share:
-            layer = self._moved.draw(rng, size)
+            layer = self._moved.draw(rng)
         else:
             window = Window(top, left, size, size)
             layer = draw_rain_layer(rng, height, width, style=self._style, window=window)
@@ -226,7 +226,7 @@ def training_batches(
         _RandomCrop(
             crop_size,
             style,
-            moved=_rain_layers(pairs, synthetic_share, moved_rain_share),
+            moved=_rain_layers(pairs, synthetic_share, moved_rain_share, crop_size),
             moved_share=moved_rain_share,
             augment=augment,
         ),
@@ -260,7 +260,7 @@ def training_batches(
 
 
 def _rain_layers(
-    pairs: PairSource | None, synthetic_share: float, moved_rain_share: float
+    pairs: PairSource | None, synthetic_share: float, moved_rain_share: float, crop_size: int
 ) -> RainLayers | None:
     if not 0 <= moved_rain_share <= 1:
         raise ValueError(f"moved_rain_share must be a fraction 0..1; got {moved_rain_share}")
@@ -271,7 +271,7 @@ def _rain_layers(
             f"moved_rain_share {moved_rain_share} moves the rain of pairs onto photographs; give "
             "both, or set it to 0"
         )
-    return RainLayers(pairs)
+    return RainLayers(pairs, size=crop_size)
 
 
 def _seeds(seed: int) -> list[int]:
