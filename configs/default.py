@@ -21,6 +21,8 @@ def get_config() -> ConfigDict:
     config.model.pooling = 4
     config.model.attention = True
     config.model.calibration = True
+    # The step of the attention's coordinates is that of pictures of this size; 0 for each its own.
+    config.model.position_size = 0
 
     # How it is computed: "float32" or "bfloat16" activations; "rows" or "patches" attention.
     config.dtype = "float32"

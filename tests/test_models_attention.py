@@ -194,6 +194,12 @@ def test_picture_coordinates_reach_from_end_to_end_and_are_reflected():
     assert len(x) == 10
 
 
+def test_picture_coordinates_go_on_with_the_step_of_another_size():
+    y, x = picture_coordinates(9, 5, 1, position_size=5)
+    np.testing.assert_allclose(y, np.arange(9) / 2 - 1, atol=1e-7)
+    np.testing.assert_allclose(x, picture_coordinates(9, 5, 1)[1], atol=1e-7)
+
+
 SHAPE, MAPS, PER_MAP, RELATION, REACH = (4, 5), 2, 3, 2, 2
 
 

@@ -50,6 +50,7 @@ def variables(model) -> dict[str, np.ndarray]:
         ({"footprint": -1}, "footprint must be at least 1, got -1"),
         ({"scales": 0}, "scales must be at least 1, got 0"),
         ({"pooling": 0}, "pooling must be at least 1, got 0"),
+        ({"position_size": 1}, "position_size must be 0 or at least 2, got 1"),
         ({"footprint": 4}, "footprint must be odd, so that it has a centre, got 4"),
         ({"channels": 40}, "channels must be a multiple of 16 with attention, got 40"),
         ({"channels": 112}, "gives 28 value channels, which 3 weight maps cannot share evenly"),
@@ -100,6 +101,12 @@ def test_description_from_dict_names_missing_and_unknown_fields():
         Description.from_dict(fields | {"depth": 4})
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         Description.from_dict(Description().to_dict() | {"units": 0})
+
+
+def test_description_from_dict_reads_the_oldest_weights():
+    fields = Description().to_dict()
+    del fields["position_size"]
+    assert Description.from_dict(fields) == Description()
 
 
 # First values

@@ -16,6 +16,7 @@ from jdnet_jax.models import (
 NETWORKS = {
     "paper's blocks": {"units": 1},
     "5x5, two scales": {"channels": 16, "units": 2, "footprint": 5, "scales": 2, "pooling": 3},
+    "a step of its own": {"channels": 16, "units": 1, "scales": 2, "position_size": 64},
     "no attention": {"channels": 16, "units": 1, "attention": False, "scales": 3},
     "no calibration": {
         "channels": 16,

@@ -11,7 +11,14 @@ from flax import nnx
 
 from jdnet_jax.models.attention_rows import Operands, attend_rows
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import Compute, batch_norm, conv1x1, kernel_and_bias, leaky_relu
+from jdnet_jax.models.layers import (
+    Compute,
+    axis_coordinates,
+    batch_norm,
+    conv1x1,
+    kernel_and_bias,
+    leaky_relu,
+)
 from jdnet_jax.models.parts import Part
 
 
@@ -26,10 +33,22 @@ class Coordinates(NamedTuple):
     x: jax.Array
 
 
-def picture_coordinates(height: int, width: int, footprint: int) -> Coordinates:
-    """Coordinates of a whole picture: both ends inclusive, reflected at its borders."""
+def picture_coordinates(
+    height: int, width: int, footprint: int, position_size: int = 0
+) -> Coordinates:
+    """Coordinates of a whole picture: both ends inclusive, reflected at its borders.
+
+    Args:
+        height: Of the picture.
+        width: Of the picture.
+        footprint: Side of the attention's footprint.
+        position_size: See `Description`.
+    """
     reach = footprint // 2
-    y, x = (np.pad(np.linspace(-1.0, 1.0, size), reach, mode="reflect") for size in (height, width))
+    y, x = (
+        np.pad(axis_coordinates(size, position_size), reach, mode="reflect")
+        for size in (height, width)
+    )
     return Coordinates(jnp.asarray(y), jnp.asarray(x))
 
 

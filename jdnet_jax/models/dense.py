@@ -102,7 +102,7 @@ def dense_trunk(
 def _chain(
     unit: Unit, x: jax.Array, variables: Any, pulls: jax.Array, sums: jax.Array
 ) -> tuple[jax.Array, jax.Array, Any]:
-    """n units and their fusions in a loop.
+    """Some units and their fusions in a loop.
 
     JAX's own gradient of the loop would multiply and add once for every pair of units; this one
     takes all of a fusion's maps in one product, and the gradient of all kernels in another.
@@ -149,8 +149,9 @@ def _chain_saving(unit: Unit, *operands: Any) -> tuple[Any, Any]:
     return (x, maps, others), (maps, backward, operands[2])
 
 
-def _chain_backward(_: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
+def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
     maps, backward, pulls = saved
+    del unit  # its gradients are in `saved`
     d_x, d_maps, _ = gradients
     count, width, channels = pulls.shape
     # Of each map, its rows of every fusion's kernel, transposed.

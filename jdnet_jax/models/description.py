@@ -23,6 +23,10 @@ class Description:
         pooling: Side r of the average pooling in the self-calibrated convolution (section 3.6: 4).
         attention: Whether units begin with self-attention. Without it, Table 2's R2.
         calibration: Whether units end with a self-calibrated convolution. Without either, R1.
+        position_size: Side in pixels of the pictures from end to end of which the attention's
+            coordinates run; larger pictures go on with the same step. 0 for each picture's own
+            size, as in the authors' program, where a step is 2/63 on the crops that are trained on
+            and 2/479 on a picture of 480 pixels.
 
     Raises:
         ValueError: A value that no network can be built with.
@@ -35,6 +39,7 @@ class Description:
     pooling: int = 4
     attention: bool = True
     calibration: bool = True
+    position_size: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -47,6 +52,8 @@ class Description:
         for name in ("channels", "units", "footprint", "scales", "pooling"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.position_size < 0 or self.position_size == 1:
+            raise ValueError(f"position_size must be 0 or at least 2, got {self.position_size}.")
         if self.footprint % 2 == 0:
             raise ValueError(
                 f"footprint must be odd, so that it has a centre, got {self.footprint}."
@@ -106,13 +113,14 @@ class Description:
         """Builds a description from `to_dict`'s result.
 
         Raises:
-            ValueError: A field is missing, unknown or out of range.
+            ValueError: A field is missing, unknown or out of range. `position_size` may be missing,
+                as it is from the oldest weights.
         """
         known = {field.name for field in dataclasses.fields(cls)}
-        if set(fields) != known:
+        missing, unknown = known - set(fields) - {"position_size"}, set(fields) - known
+        if missing or unknown:
             raise ValueError(
                 "A description has exactly the fields "
-                f"{sorted(known)}; missing {sorted(known - set(fields))}, "
-                f"unknown {sorted(set(fields) - known)}."
+                f"{sorted(known)}; missing {sorted(missing)}, unknown {sorted(unknown)}."
             )
         return cls(**fields)

@@ -101,7 +101,7 @@ class JDNet(nnx.Module):
         coordinates = None
         if d.attention:
             coordinates = (
-                picture_coordinates(h, w, d.footprint)
+                picture_coordinates(h, w, d.footprint, d.position_size)
                 if part is None
                 else Coordinates(part.rows.coordinates, part.columns.coordinates)
             )

@@ -173,6 +173,13 @@ def nearest_indices(size: int, target: int) -> np.ndarray:
     return np.minimum(indices, size - 1)
 
 
+def axis_coordinates(size: int, position_size: int = 0) -> np.ndarray:
+    """The attention's coordinates along a side of `size` pixels; see `Description`."""
+    if not position_size:
+        return np.linspace(-1.0, 1.0, size)
+    return np.arange(size) * (2 / (position_size - 1)) - 1
+
+
 def upsample_nearest(x: jax.Array, height: int, width: int) -> jax.Array:
     """Nearest upsampling as PyTorch does it, [b, h, w, c] to [b, height, width, c]."""
     for axis, target in ((1, height), (2, width)):

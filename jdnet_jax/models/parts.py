@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdnet_jax.models.description import Description
-from jdnet_jax.models.layers import nearest_indices
+from jdnet_jax.models.layers import axis_coordinates, nearest_indices
 
 
 class PartAxis(NamedTuple):
@@ -132,7 +132,7 @@ def _axis(d: Description, size: int, length: int, start: int) -> PartAxis:
         scales.append((scales[-1] + 1) // 2)
     pooling = d.pooling if d.calibration else 1
     return PartAxis(
-        coordinates=np.linspace(-1.0, 1.0, size)[mirrored],
+        coordinates=axis_coordinates(size, d.position_size)[mirrored],
         border=border.astype(np.int32),
         inside=tuple(inside(n, 2**s) for s, n in enumerate(scales)),
         nearest=tuple(nearest(n, 2**s) for s, n in enumerate(scales) if s),
