@@ -7,7 +7,7 @@
 It is what a PyTorch user would write (attention by unfolding the footprint) and a second opinion on
 what the network computes; `tests/data/make_block_arrays.py` makes the blocks' test data with it.
 Names follow the authors' state dict, so that their weights load as they are. Arrays are NCHW.
-PyTorch is needed here and nowhere else: measured with torch 2.13.0.
+PyTorch is needed here and for the authors' checkpoints: measured with torch 2.13.0.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any, Self
@@ -176,6 +177,30 @@ class Restorer:
         geometry = part_of_picture(self.description, picture, canvas, start)  # type: ignore[arg-type]
         derained = np.asarray(self._run(self._variables, blank, geometry)[0])
         return _from_floats(derained[:height, :width], part.dtype)
+
+
+@functools.lru_cache(maxsize=2)
+def _pretrained(weights: str) -> Restorer:
+    return Restorer.from_pretrained(weights)
+
+
+def derain(
+    picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS
+) -> npt.NDArray[Any]:
+    """Removes the rain from a picture, with trained weights that are opened once.
+
+    Args:
+        picture: RGB, [h, w, 3]: uint8 or uint16 over their whole range, or floats in [0, 1].
+        weights: As for `Restorer.from_pretrained`; by default those that come with the package.
+
+    Returns:
+        The shape and the type of `picture`.
+
+    Raises:
+        TypeError: As `Restorer`.
+        ValueError: As `Restorer`, or there are no such weights.
+    """
+    return _pretrained(str(weights))(picture)
 
 
 def _to_floats(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "derain_plan": {"pictures"},
     "derain_files": {"compiled", "derain_plan", "pictures", "restore", "weights"},
     "export_weights": {"pretrained", "weights"},
+    "import_authors": {"interop", "weights"},
+    "export_authors": {"interop", "pretrained"},
     "reproduce": set(),  # it runs the programs of the clone
 }
 EVERYTHING = {"__init__", "__main__", "cli"}

@@ -9,6 +9,7 @@ from reference_arrays import DATA, compiled, full_network, load, under
 
 from jdnet_jax.interop.authors import (
     authors_name,
+    count_parameters,
     from_authors,
     infer_description,
     to_authors,
@@ -51,6 +52,15 @@ def test_names_and_shapes_are_those_of_the_authors_full_network(network):
     shapes = to_authors(zeros, bgr=True)
     actual = {name: list(v.shape) for name, v in shapes.items() if not name.endswith(COUNTER)}
     assert actual == expected
+
+
+@pytest.mark.parametrize(
+    ("network", "count"), [("r1", 4_292_323), ("r2", 4_656_867), ("r3", 4_681_859)]
+)
+def test_count_parameters_is_that_of_the_authors_full_network(network, count):
+    """What PyTorch counts in the authors' network of 32 units."""
+    _, params, statistics = split_variables(full_network(network))
+    assert count_parameters(params | statistics) == count
 
 
 @pytest.mark.parametrize("bgr", [False, True])
@@ -136,7 +146,79 @@ def test_from_authors_refuses_names_left_over_or_missing_alone():
 def test_from_authors_names_a_tensor_of_another_shape():
     state = to_authors(small_values(), bgr=False)
     state["exitBlock.0.weight"] = np.zeros((3, 16, 5, 5), np.float32)
-    with pytest.raises(ValueError, match=r"exitBlock.0.weight must .* \(3, 3, 16, 3\).*got \(5, 5"):
+    wrong = r"exitBlock.0.weight must have shape \(3, 16, 3, 3\).*got \(3, 16, 5, 5\)"
+    with pytest.raises(ValueError, match=wrong):
+        from_authors(state, bgr=True)
+
+
+def test_from_authors_refuses_a_matrix_for_a_1x1_kernel():
+    """PyTorch's matrices are [out, in], ours [in, out]: of a square one, the shape says nothing."""
+    state = to_authors(small_values(), bgr=False)
+    name = "derain_net.units.0.scn.conv3.weight"
+    state[name] = state[name][:, :, 0, 0]
+    with pytest.raises(ValueError, match=r"conv3.weight must have shape \(16, 16, 1, 1\)"):
+        from_authors(state, bgr=True)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_from_authors_refuses_values_that_are_not_finite(value):
+    state = to_authors(small_values(), bgr=False)
+    name = "derain_net.units.1.san.bn2.running_var"
+    state[name] = np.array(state[name])
+    state[name][-1] = value
+    with pytest.raises(ValueError, match=r"units.1.san.bn2.running_var holds .* not finite"):
+        from_authors(state, bgr=True)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.complex64, np.bool_])
+def test_from_authors_refuses_what_is_no_floating_point_number(kind):
+    state = to_authors(small_values(), bgr=False)
+    state["exitBlock.0.bias"] = np.zeros(3, kind)
+    wrong = f"exitBlock.0.bias must hold floating-point numbers, got {np.dtype(kind)}"
+    with pytest.raises(ValueError, match=wrong):
+        from_authors(state, bgr=True)
+
+
+def test_from_authors_shortens_the_lists_of_hundreds_of_names():
+    state = to_authors(small_values(), bgr=False)
+    kept = [name for name in state if ".san." not in name or name.endswith("conv.bias")]
+    left_over = {f"ema.{name}": value for name, value in state.items()}
+    with pytest.raises(ValueError, match="missing") as refused:
+        from_authors({name: state[name] for name in kept} | left_over, bgr=True)
+    message = str(refused.value)
+    missing = sorted(state.keys() - kept)
+    missing = [name for name in missing if not name.endswith(COUNTER)]
+    assert f"missing {missing[:8]} and {len(missing) - 8} others, " in message
+    assert message.endswith(f"left over {sorted(left_over)[:8]} and {len(left_over) - 8} others.")
+    assert len(message) < 1200
+
+
+def test_from_authors_does_without_the_counters_of_batches():
+    """PyTorch has them since 0.4.1; one that belongs to no layer is left over all the same."""
+    state = to_authors(small_values(), bgr=False)
+    without = {name: value for name, value in state.items() if not name.endswith(COUNTER)}
+    assert len(without) < len(state)
+    assert from_authors(without, bgr=True)[0] == SMALL
+    with pytest.raises(ValueError, match=rf"left over \['bn9.{COUNTER}'\]"):
+        from_authors(state | {f"bn9.{COUNTER}": np.zeros((), np.int64)}, bgr=True)
+
+
+def test_from_authors_refuses_two_sets_of_weights_in_one():
+    """Where some names begin with `module.` and some do not, neither may go unused."""
+    state = to_authors(small_values(), bgr=False)
+    both = state | {f"module.{name}": value for name, value in state.items()}
+    with pytest.raises(ValueError, match=r"missing \[\], left over \['module.derain_net"):
+        from_authors(both, bgr=True)
+
+
+def test_from_authors_is_not_made_to_build_a_huge_network():
+    """Neither by a unit's number nor by a width, which take no room in a file."""
+    state = to_authors(small_values(), bgr=False)
+    name = "derain_net.units.999999999.scn.k1.0.bias"
+    with pytest.raises(ValueError, match="no JDNet of 3 units: missing"):
+        from_authors(state | {name: np.zeros(8, np.float32)}, bgr=True)
+    state["enterBlock.0.weight"] = np.broadcast_to(np.float32(0), (2**16, 3, 3, 3))
+    with pytest.raises(ValueError, match=r"must have shape \(65536,"):
         from_authors(state, bgr=True)
 
 
@@ -145,6 +227,15 @@ def test_from_authors_refuses_another_network():
         ValueError, match=r"enterBlock.0.weight is missing; found \['conv.weight'\]"
     ):
         from_authors({"conv.weight": np.zeros((3, 3, 3, 3))}, bgr=True)
+    first = {"enterBlock.0.weight": np.zeros((16, 3, 3, 3))}
+    with pytest.raises(ValueError, match=r"units.0.res_list.0.convert.0.weight is missing; found"):
+        from_authors(first, bgr=True)
+    with pytest.raises(ValueError, match=r"enterBlock.0.weight is missing; found \[\]"):
+        from_authors({}, bgr=True)
+    state = to_authors(small_values(), bgr=False)
+    state["enterBlock.0.weight"] = np.zeros(())
+    with pytest.raises(ValueError, match=r"must have shape \(channels, 3, 3, 3\), got \(\)"):
+        from_authors(state, bgr=True)
 
 
 def test_from_authors_keeps_the_type_of_the_tensors():

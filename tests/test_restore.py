@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import jdnet_jax
 from jdnet_jax import Restorer, create_model
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS
 from jdnet_jax.weights import WeightsError, bundled_names
@@ -70,6 +71,15 @@ def test_from_pretrained_takes_the_bundled_weights():
     assert after < before / 2
 
 
+def test_derain_is_the_bundled_network():
+    picture = np.random.default_rng(5).integers(0, 256, (20, 24, 3), np.uint8)
+    derained = jdnet_jax.derain(picture)
+    np.testing.assert_array_equal(derained, Restorer.from_pretrained()(picture))
+    np.testing.assert_array_equal(jdnet_jax.derain(picture, weights=DEFAULT_WEIGHTS), derained)
+    with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
+        jdnet_jax.derain(picture, weights="no such")
+
+
 def test_from_pretrained_names_what_there_is():
     with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
         Restorer.from_pretrained("no such")
@@ -110,7 +120,7 @@ def test_restorer_refuses_tiles_that_cannot_be(options, message):
 
 def test_restorer_cuts_what_does_not_fit(monkeypatch):
     """The memory that there is decides; little of it is pretended."""
-    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: 2 * 1300 * 112 * 128)
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: 2 * 1500 * 112 * 128)
     picture = np.random.default_rng(4).integers(0, 256, (150, 300, 3), np.uint8)
     cut = Restorer.from_pretrained(overlap=16)
     assert cut(picture).shape == picture.shape

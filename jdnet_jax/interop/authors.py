@@ -9,11 +9,11 @@ kernel's inputs and the last layer's outputs round, and the result speaks RGB.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from jdnet_jax.models import Compute, Description, abstract_model, initial_values
+from jdnet_jax.models import Compute, Description, abstract_model, split_variables
 from jdnet_jax.models.variables import join_units, split_units
 
 _UNIT = "derain_net.units.{}."
@@ -52,6 +52,13 @@ VARIABLES = {
     "var": "running_var",
 }
 
+PREFIX = "module."
+"""What PyTorch puts before every name where a network was trained on several GPUs."""
+
+# PyTorch counts batches for a mode of BatchNorm that is not used here.
+_COUNTER = ".num_batches_tracked"
+_LISTED = 8
+
 
 def authors_name(name: str) -> str:
     """The authors' name of a variable of ours, of a single unit where it belongs to one."""
@@ -65,23 +72,30 @@ def authors_name(name: str) -> str:
 def infer_description(state: Mapping[str, np.ndarray]) -> Description:
     """The architecture that the authors' tensors belong to, from their names and shapes.
 
-    The footprint and the pooling leave no trace in the weights and are taken to be the paper's.
+    The footprint, the pooling and the size that positions refer to leave no trace in the weights
+    and are taken to be those of the authors' program.
 
     Raises:
-        ValueError: There is no first convolution: not a JDNet.
+        ValueError: What every JDNet has is missing, or no network has such sizes.
     """
-    if "enterBlock.0.weight" not in state:
+    first = "enterBlock.0.weight"
+    for name in (first, "derain_net.units.0.res_list.0.convert.0.weight"):
+        if name not in state:
+            raise ValueError(
+                f"These are not JDNet's weights: {name} is missing; found {_listed(state)}."
+            )
+    if state[first].ndim != 4:
         raise ValueError(
-            "These are not JDNet's weights: enterBlock.0.weight is missing; found "
-            f"{sorted(state)[:3]} and others."
+            f"{first} must have shape (channels, 3, 3, 3), got {state[first].shape}; it is of "
+            "another network."
         )
 
     def count(pattern: str) -> int:
-        numbers = [int(m[1]) for name in state if (m := re.match(pattern, name))]
-        return 1 + max(numbers, default=-1)
+        # How many and not the greatest, which a damaged name could make a billion.
+        return len({m[1] for name in state if (m := re.match(pattern, name))})
 
     return Description(
-        channels=state["enterBlock.0.weight"].shape[0],
+        channels=state[first].shape[0],
         units=count(r"derain_net\.units\.(\d+)\."),
         scales=count(r"derain_net\.units\.0\.res_list\.(\d+)\."),
         attention=any(".san." in name for name in state),
@@ -95,36 +109,37 @@ def from_authors(
     """Turns the authors' weights into ours.
 
     Args:
-        state: Arrays by the authors' names, with or without the `module.` of several GPUs.
+        state: Arrays by the authors' names, all with the `module.` of several GPUs or none.
         bgr: Whether the weights expect blue first, as all that the authors' program trained do.
 
     Returns:
-        The architecture, and values by name for `jdnet_jax.models.fill`.
+        The architecture, and values by name for `jdnet_jax.models.fill`, of the type they had.
 
     Raises:
-        ValueError: Names are left over on either side, or a shape does not fit.
+        ValueError: Names are left over on either side, a shape does not fit, or a tensor holds
+            something else than finite floating-point numbers.
     """
-    state = {name.removeprefix("module."): np.asarray(value) for name, value in state.items()}
+    if all(name.startswith(PREFIX) for name in state):
+        state = {name.removeprefix(PREFIX): value for name, value in state.items()}
+    state = {name: np.asarray(value) for name, value in state.items()}
     description = infer_description(state)
-    reference = split_units(initial_values(abstract_model(description, Compute()), seed=0))
-    names = {ours: authors_name(ours) for ours in reference}
-    # PyTorch counts batches for a mode of BatchNorm that is not used here.
-    given = {name for name in state if not name.endswith(".num_batches_tracked")}
-    missing, left_over = set(names.values()) - given, given - set(names.values())
+    _, params, statistics = split_variables(abstract_model(description, Compute()))
+    # Zeros that take no memory, for their names and shapes.
+    zeros = {n: np.broadcast_to(np.float32(0), v.shape) for n, v in (params | statistics).items()}
+    expected = to_authors(zeros, bgr=False)
+    # The counters came with PyTorch 0.4.1, so older files have none.
+    missing = {name for name in expected.keys() - state if not name.endswith(_COUNTER)}
+    left_over = state.keys() - expected.keys()
     if missing or left_over:
         raise ValueError(
             f"These weights are no JDNet of {description.units} units: missing "
-            f"{sorted(missing)}, left over {sorted(left_over)}."
+            f"{_listed(missing)}, left over {_listed(left_over)}."
         )
     values = {}
-    for ours, name in names.items():
-        value = _to_ours(state[name])
-        if value.shape != reference[ours].shape:
-            raise ValueError(
-                f"{name} must have shape {reference[ours].shape} in [h, w, in, out] order, "
-                f"got {value.shape}."
-            )
-        values[ours] = value
+    for ours in split_units(zeros):
+        name = authors_name(ours)
+        _check_tensor(name, state[name], expected[name].shape)
+        values[ours] = _to_ours(state[name])
     values = join_units(values)
     return description, _turn_colours(values) if bgr else values
 
@@ -137,8 +152,34 @@ def to_authors(values: Mapping[str, np.ndarray], *, bgr: bool) -> dict[str, np.n
     state = {authors_name(n): _to_theirs(n, v) for n, v in split_units(values).items()}
     for name in list(state):
         if name.endswith(".running_mean"):
-            state[name.replace("running_mean", "num_batches_tracked")] = np.zeros((), np.int64)
+            state[name.removesuffix(".running_mean") + _COUNTER] = np.zeros((), np.int64)
     return state
+
+
+def count_parameters(values: Mapping[str, np.ndarray]) -> int:
+    """How many numbers of ours training learns: all but the running statistics."""
+    return sum(v.size for name, v in values.items() if not name.endswith(("/mean", "/var")))
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    others = len(listed) - _LISTED
+    return f"{listed[:_LISTED]}" + (f" and {others} others" if others > 0 else "")
+
+
+def _check_tensor(name: str, value: np.ndarray, shape: tuple[int, ...]) -> None:
+    if value.shape != shape:
+        raise ValueError(
+            f"{name} must have shape {shape}, as the shape of enterBlock.0.weight and the names "
+            f"tell, got {value.shape}."
+        )
+    if not np.issubdtype(value.dtype, np.floating):
+        raise ValueError(f"{name} must hold floating-point numbers, got {value.dtype}.")
+    if not np.isfinite(value).all():
+        raise ValueError(
+            f"{name} holds values that are not finite: the training diverged, or the file is "
+            "damaged."
+        )
 
 
 def _to_ours(value: np.ndarray) -> np.ndarray:

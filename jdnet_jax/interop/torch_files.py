@@ -1,0 +1,165 @@
+"""Checkpoint files of the authors' program, read and written with PyTorch.
+
+Such a file is what `torch.save` makes of `{"net": state_dict, "clock_net": step, "opt_net":
+Adam's state}`. This is the only part of the package that imports PyTorch, and only once a file is
+read or written.
+
+A file that `torch.save` wrote is a pickle, which can hold any Python program. It is therefore read
+with `weights_only`, which lets in tensors, numbers, texts and their containers, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MINIMUM = "2.10"
+"""The first PyTorch whose `weights_only` has no known hole (CVE-2025-32434, CVE-2026-24747)."""
+
+LEARNING_RATE = 5e-4
+"""With which the authors' training starts."""
+
+_NOT_LEARNT = (".running_mean", ".running_var", ".num_batches_tracked")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or written; the message names the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """What is taken from a file.
+
+    Attributes:
+        state: Arrays by the names in the file. Floating-point numbers are float32.
+        step: Training steps done, or None where the file does not say.
+    """
+
+    state: dict[str, np.ndarray]
+    step: int | None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a checkpoint of the authors' program, or a bare state dict.
+
+    Both of PyTorch's formats are read, wherever the tensors were when they were saved. Floating
+    point numbers of 16 and 64 bits become float32. Nothing in the file is executed.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: There is no such file, or it cannot be opened.
+        CheckpointError: It is no such checkpoint, or PyTorch is missing or too old.
+    """
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise CheckpointError(f"{path}: the file is empty; download it again.")
+        file.seek(0)
+        torch = _torch(path)
+        try:
+            # It warns of pickle protocols that it then reads, or refuses.
+            with warnings.catch_warnings(action="ignore"):
+                contents = torch.load(file, weights_only=True, map_location="cpu")
+        # Damage shows as nearly any exception: RuntimeError, EOFError, UnpicklingError, KeyError...
+        # PyTorch's own text is not passed on, as it advises to try without `weights_only`.
+        except Exception as error:
+            raise CheckpointError(f"{path}: {_reason(str(error))}") from error
+    return _checkpoint(torch, path, contents)
+
+
+def write_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
+    """Writes a checkpoint that the authors' program loads.
+
+    It is as after no step of training: `clock_net` is 0 and Adam has not moved, so that training
+    can start from the weights.
+
+    Args:
+        path: Where to; an existing file is replaced.
+        state: Arrays by the names that the program gives them.
+
+    Raises:
+        CheckpointError: PyTorch is missing or too old.
+    """
+    torch = _torch(path)
+    # A copy, as PyTorch does not take arrays that run backwards, which turned colours do.
+    net = {name: torch.from_numpy(np.array(value, order="C")) for name, value in state.items()}
+    learnt = [tensor for name, tensor in net.items() if not name.endswith(_NOT_LEARNT)]
+    adam = torch.optim.Adam(learnt, lr=LEARNING_RATE)
+    contents = {"net": net, "clock_net": 0, "opt_net": adam.state_dict()}
+    temporary = path.with_name(path.name + ".tmp")
+    # The old format: every PyTorch reads it, the authors' of 2020 among them.
+    torch.save(contents, temporary, _use_new_zipfile_serialization=False)
+    temporary.replace(path)
+
+
+def _torch(path: Path) -> Any:
+    install = f"install it with: pip install 'torch>={MINIMUM}'"
+    try:
+        import torch
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path}: PyTorch is needed for the authors' checkpoints and cannot be imported "
+            f"({error}); {install}"
+        ) from error
+    if torch.__version__ < MINIMUM:
+        raise CheckpointError(
+            f"{path}: PyTorch must be {MINIMUM} or newer, as older ones can be made to run what a "
+            f"checkpoint holds, got {torch.__version__}; {install}"
+        )
+    return torch
+
+
+def _reason(message: str) -> str:
+    if refused := re.search(r"GLOBAL ([\w.]+)", message):
+        return (
+            f"the file holds the Python object {refused[1]}, which is not loaded, as that could "
+            "run a program; save the tensors alone, with torch.save(net.state_dict(), file)."
+        )
+    return (
+        "this is no checkpoint that torch.save wrote, or it is damaged or cut short; download it "
+        "again."
+    )
+
+
+def _checkpoint(torch: Any, path: Path, contents: Any) -> Checkpoint:
+    whole = isinstance(contents, Mapping) and "net" in contents
+    state = contents["net"] if whole else contents
+    step = contents.get("clock_net") if whole else None
+    if not isinstance(state, Mapping):
+        raise CheckpointError(
+            f"{path}: the weights must be a dictionary of tensors, by itself or as 'net', got a "
+            f"{type(state).__name__}."
+        )
+    for name, value in state.items():
+        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
+            raise CheckpointError(
+                f"{path}: the weights must be tensors by name, by themselves or in a dictionary "
+                f"'net', got a {type(value).__name__} for {name!r}."
+            )
+    if step is not None:
+        try:
+            step = operator.index(step)
+        except TypeError as error:
+            raise CheckpointError(
+                f"{path}: clock_net must be the number of training steps, got {step!r}."
+            ) from error
+    return Checkpoint({name: _array(path, name, value) for name, value in state.items()}, step)
+
+
+def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
+    try:
+        tensor = tensor.detach()
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: {name} must be a plain dense tensor, got {tensor.dtype} with layout "
+            f"{tensor.layout}."
+        ) from error
