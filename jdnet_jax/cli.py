@@ -29,6 +29,9 @@ COMMANDS = {
         "jdnet_jax.reproduce.command", "the experiment behind a table of the paper"
     ),
     "export": Command("jdnet_jax.export_weights", "the weights of a run, to use without it"),
+    "check-data": Command("jdnet_jax.check_data", "what is wrong with a set of pictures"),
+    "import-authors": Command("jdnet_jax.import_authors", "weights of the authors' program"),
+    "export-authors": Command("jdnet_jax.export_authors", "weights for the authors' program"),
 }
 
 

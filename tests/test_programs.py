@@ -47,6 +47,7 @@ def test_train_eval_and_derain_from_the_command_line(tmp_path):
         "scores.json",
         "scores.csv",
         "table.md",
+        "report.html",
     }
 
     derained = run(

@@ -1,14 +1,28 @@
 """Scores of a set of pairs, or of a folder of predictions, under named protocols."""
 
+from jdnet_jax.evaluation.card import Card, CardError, Weights, read_card
+from jdnet_jax.evaluation.compare import comparison
+from jdnet_jax.evaluation.fingerprint import DataFingerprint, data_fingerprint, weights_sha256
+from jdnet_jax.evaluation.means import MeanWithError
 from jdnet_jax.evaluation.predictions import evaluate_predictions
+from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.scores import evaluate_pairs
-from jdnet_jax.evaluation.tables import markdown_table
 
 __all__ = [
+    "Album",
+    "Card",
+    "CardError",
+    "DataFingerprint",
     "Evaluation",
+    "MeanWithError",
     "PictureScores",
+    "Weights",
+    "comparison",
+    "data_fingerprint",
     "evaluate_pairs",
     "evaluate_predictions",
-    "markdown_table",
+    "read_card",
+    "weights_sha256",
+    "write_report",
 ]

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
+import jdnet_jax
+from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
+from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
+from jdnet_jax.evaluation.compare import check_same_pairs, comparison, named, read_cards
+from jdnet_jax.evaluation.fingerprint import data_fingerprint, weights_sha256
 from jdnet_jax.evaluation.predictions import evaluate_predictions
+from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import evaluate_pairs
+from jdnet_jax.models import Compute, abstract_model, fill
+from jdnet_jax.pretrained import load_variables
 from jdnet_jax.restore import Restorer
+from jdnet_jax.training.loop import environment
+
+FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
+"""What an evaluation writes."""
+
+COMPARISON_FILE = "comparison.md"
+"""What a comparison writes."""
 
 
 def evaluate(
@@ -21,6 +39,7 @@ def evaluate(
     output: str | None = None,
     pictures: bool = False,
     overwrite: bool = False,
+    command: Sequence[str] = (),
     progress: bool = True,
 ) -> str:
     """Scores a checkpoint or a folder of predictions on the config's test pairs.
@@ -31,13 +50,14 @@ def evaluate(
         checkpoint: Weights, see `jdnet_jax.pretrained.load_variables`.
         predictions: A folder of predictions; exactly one of the two is given.
         suffix: What the predictions' names have after the pair's.
-        output: A folder for `scores.json`, `scores.csv` and `table.md`.
+        output: A folder for `FILES`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
         overwrite: Replace scores and pictures that are in the output folder already.
+        command: The words of the command line, for the result card.
         progress: Draw a progress bar on stderr.
 
     Returns:
-        The means as a table to print.
+        The means as tables to print.
 
     Raises:
         ValueError: Settings that do not go together; no such pairs or weights.
@@ -45,21 +65,126 @@ def evaluate(
     """
     if (checkpoint is None) == (predictions is None):
         raise ValueError("give either a checkpoint or predictions, one of them and not both")
+    if pictures and (output is None or checkpoint is None):
+        raise ValueError("derained pictures are saved in an output folder, of a checkpoint only")
+    saved = Path(output) / "pictures" if output is not None and pictures else None
+    folder = _output_folder(output, (*FILES, *(["pictures"] if saved else [])), overwrite)
+    source = _test_pairs(config)
+    album = Album()
+    weights = None
+    if checkpoint is not None:
+        # Read once: the best checkpoint of a run that is still training may change.
+        description, variables = load_variables(checkpoint)
+        weights = Weights(
+            path=checkpoint, sha256=weights_sha256(variables), network=description.to_dict()
+        )
+        model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
+        evaluation = evaluate_pairs(
+            Restorer(model),
+            source,
+            save_to=saved,
+            overwrite=overwrite,
+            observe=None if folder is None else album.add,
+            progress=progress,
+        )
+    else:
+        assert predictions is not None
+        evaluation = evaluate_predictions(
+            Path(predictions),
+            source,
+            suffix=suffix,
+            observe=None if folder is None else album.add,
+            progress=progress,
+        )
+    label = str(checkpoint or predictions)
+    table = evaluation.table(label=label)
+    if folder is not None:
+        card = Card(
+            evaluation=evaluation,
+            weights=weights,
+            predictions=predictions,
+            command=tuple(command),
+            config=config.to_dict(),
+            environment=_environment(),
+        )
+        card.write(folder / CARD_FILE)
+        evaluation.write_csv(folder / "scores.csv")
+        (folder / "table.md").write_text(table, encoding="utf-8", errors="surrogateescape")
+        write_report(folder / "report.html", card, album.views, title=label)
+    return table
+
+
+def compare(
+    config: ConfigDict,
+    entries: Sequence[str],
+    *,
+    suffix: str = "",
+    output: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> str:
+    """Puts methods side by side, beside the numbers that the paper published.
+
+    Args:
+        config: The settings of `configs/default.py`. The test pairs are read from it if there are
+            predictions to score.
+        entries: `PATH` or `NAME=PATH`, each a result card, a folder that holds one, or a folder of
+            predictions, which are scored now.
+        suffix: What the names of predictions have after the pair's.
+        output: A folder for `COMPARISON_FILE`.
+        overwrite: Replace a comparison that is in the output folder already.
+        progress: Draw a progress bar on stderr.
+
+    Returns:
+        The tables to print.
+
+    Raises:
+        CardError: A file that is no result card.
+        ValueError: Methods that were scored on different pairs or under different protocols; no
+            such pairs.
+        OSError: There is nothing at a path, or a comparison in the output folder already.
+    """
+    methods = named(entries)
+    folder = _output_folder(output, (COMPARISON_FILE,), overwrite)
+    cards = read_cards(methods)
+    fingerprints = [(name, evaluation.data) for name, evaluation in cards.items()]
+    scored = {}
+    if len(cards) < len(methods):
+        source = _test_pairs(config)
+        # Before anything is scored.
+        check_same_pairs([*fingerprints, ("the config's test_pairs", data_fingerprint(source))])
+        scored = {
+            method.name: evaluate_predictions(method.path, source, suffix=suffix, progress=progress)
+            for method in methods
+            if method.name not in cards
+        }
+    evaluations = cards | scored
+    table = comparison({method.name: evaluations[method.name] for method in methods})
+    if folder is not None:
+        path = folder / COMPARISON_FILE
+        path.write_text(table, encoding="utf-8", errors="surrogateescape")
+    return table
+
+
+def _output_folder(output: str | None, names: Sequence[str], overwrite: bool) -> Path | None:
+    """The folder, made if it is not there, in which nothing of these names will be lost."""
+    if output is None:
+        return None
+    folder = Path(output)
+    there = [folder / name for name in names if (folder / name).exists()]
+    if there and not overwrite:
+        raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _test_pairs(config: ConfigDict) -> PairSource:
     if not config.test_pairs:
         raise ValueError(
             "the config names no pairs to score on; give --config.test_pairs, a folder or the name "
             "of a data set"
         )
-    if pictures and (output is None or checkpoint is None):
-        raise ValueError("derained pictures are saved in an output folder, of a checkpoint only")
-    folder = None if output is None else Path(output)
-    saved = None if folder is None or not pictures else folder / "pictures"
-    if folder is not None and not overwrite:
-        written = [folder / name for name in ("scores.json", "scores.csv", "table.md")]
-        there = [path for path in (*written, saved) if path is not None and path.exists()]
-        if there:
-            raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
-    source = open_pairs(
+    return open_pairs(
         config.test_pairs,
         split="test",
         style=rain_style(config.data.rain_style),
@@ -67,23 +192,11 @@ def evaluate(
         data_dir=config.data.data_dir,
         manual_dir=config.data.manual_dir,
     )
-    if checkpoint is not None:
-        evaluation = evaluate_pairs(
-            Restorer.from_pretrained(checkpoint, dtype=config.dtype),
-            source,
-            save_to=saved,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    else:
-        assert predictions is not None
-        evaluation = evaluate_predictions(
-            Path(predictions), source, suffix=suffix, progress=progress
-        )
-    table = evaluation.markdown_table(label=str(checkpoint or predictions))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        evaluation.write_json(folder / "scores.json")
-        evaluation.write_csv(folder / "scores.csv")
-        (folder / "table.md").write_text(table, encoding="utf-8")
-    return table
+
+
+def _environment() -> dict[str, Any]:
+    """What a training notes, and the versions of what scores and pictures depend on."""
+    found = environment()
+    versions = {name: importlib.metadata.version(name) for name in ("dm-pix", "pillow")}
+    own = {"jdnet_jax": jdnet_jax.__version__}
+    return found | {"versions": own | found["versions"] | versions}

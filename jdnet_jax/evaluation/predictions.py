@@ -8,7 +8,7 @@ from PIL import Image
 from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import read_rgb
 from jdnet_jax.evaluation.results import Evaluation
-from jdnet_jax.evaluation.scores import ALL_PROTOCOLS, Picture, score_source
+from jdnet_jax.evaluation.scores import ALL_PROTOCOLS, Observe, Picture, score_source
 
 
 def evaluate_predictions(
@@ -18,6 +18,7 @@ def evaluate_predictions(
     suffix: str = "",
     protocols: Sequence[str] = ALL_PROTOCOLS,
     score_rainy: bool = True,
+    observe: Observe | None = None,
     progress: bool = True,
 ) -> Evaluation:
     """Scores the picture files of a folder under every protocol.
@@ -34,6 +35,7 @@ def evaluate_predictions(
         suffix: what the method put between the name and the extension, such as `_derained`.
         protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
         score_rainy: score the rainy input beside the prediction.
+        observe: is called with every pair and its prediction, after they were scored.
         progress: draw a progress bar on stderr.
 
     Returns:
@@ -62,7 +64,12 @@ def evaluate_predictions(
         return prediction, None
 
     return score_source(
-        predict, source, protocols=protocols, score_rainy=score_rainy, progress=progress
+        predict,
+        source,
+        protocols=protocols,
+        score_rainy=score_rainy,
+        observe=observe,
+        progress=progress,
     )
 
 

@@ -1,15 +1,21 @@
 """What an evaluation found: every picture's scores, their means, and the files they go into."""
 
 import csv
-import json
-import math
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from jdnet_jax.evaluation.tables import markdown_table
-from jdnet_jax.metrics import PROTOCOLS, MeanScore, Score, mean_scores
+from jdnet_jax.evaluation.fingerprint import DataFingerprint
+from jdnet_jax.evaluation.means import MeanWithError, mean_with_error
+from jdnet_jax.evaluation.tables import (
+    Column,
+    Entry,
+    markdown_text,
+    paper_table,
+    protocol_legend,
+)
+from jdnet_jax.metrics import Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +47,27 @@ class Evaluation:
     """The scores of a set of pairs.
 
     Attributes:
-        edition: which pairs, in words.
+        data: which pairs.
         protocols: the names of the protocols, in the order of the tables.
         pictures: one entry per pair, in the order of the source; at least one.
     """
 
-    edition: str
+    data: DataFingerprint
     protocols: tuple[str, ...]
     pictures: tuple[PictureScores, ...]
 
-    def means(self) -> dict[str, MeanScore]:
+    def means(self) -> dict[str, MeanWithError]:
         """The mean score of the predictions under every protocol."""
-        return {p: mean_scores([s.prediction[p] for s in self.pictures]) for p in self.protocols}
+        return {
+            p: mean_with_error([s.prediction[p] for s in self.pictures]) for p in self.protocols
+        }
 
-    def rainy_means(self) -> dict[str, MeanScore] | None:
+    def rainy_means(self) -> dict[str, MeanWithError] | None:
         """The mean score of the rainy inputs under every protocol; None if not asked for."""
         rainy = [s.rainy for s in self.pictures if s.rainy is not None]
         if not rainy:
             return None
-        return {p: mean_scores([scores[p] for scores in rainy]) for p in self.protocols}
+        return {p: mean_with_error([of[p] for of in rainy]) for p in self.protocols}
 
     def first_seconds(self) -> float | None:
         """What restoring the first picture took, compilation included; None if none was."""
@@ -74,56 +82,47 @@ class Evaluation:
         warm = [s.seconds for s in self.pictures if s.seconds is not None and not s.first_of_size]
         return statistics.median(warm) if warm else None
 
-    def markdown_table(self, *, label: str = "prediction") -> str:
-        """The edition, and the means as a Markdown table.
+    def column(self, name: str, protocol: str) -> Column:
+        """The means of the predictions under a protocol, as a column of a table."""
+        return self._column(name, self.means()[protocol], protocol)
+
+    def rainy_column(self, protocol: str) -> Column | None:
+        """The means of the rainy inputs, as a column of a table; None if not asked for."""
+        rainy = self.rainy_means()
+        return None if rainy is None else self._column("rainy input", rainy[protocol], protocol)
+
+    def _column(self, name: str, mean: MeanWithError, protocol: str) -> Column:
+        entry = Entry(protocol=protocol, psnr=mean.psnr_text(), ssim=mean.ssim_text())
+        return Column(name=name, entries={self.data.edition: entry})
+
+    def table(self, *, label: str = "prediction") -> str:
+        """The means as Markdown, one table in the shape of the paper's Table 1 per protocol.
 
         Args:
             label: what to call the predictions, such as the name of the method. The rainy inputs,
-                if scored, stand above them.
+                if scored, stand to the left of them.
 
         Returns:
-            Markdown that ends with a newline.
+            Markdown that ends with a newline; it says which pairs, which protocols and how fast.
         """
-        rainy = self.rainy_means()
-        rows = {"rainy input": rainy} if rainy is not None else {}
-        return f"{self.edition}\n\n{markdown_table({**rows, label: self.means()})}"
+        tables = []
+        for protocol in self.protocols:
+            rainy = self.rainy_column(protocol)
+            columns = [] if rainy is None else [rainy]
+            tables.append(paper_table([*columns, self.column(label, protocol)]))
+        return "\n".join([*tables, f"{self.legend()}\n{protocol_legend(self.protocols)}"])
 
-    def write_json(self, path: Path) -> None:
-        """Writes everything as strict JSON, over a file that is there.
-
-        JSON has no infinity: the PSNR of identical pictures, and a mean over some, is the string
-        `"inf"`, which Python's `float` reads. Absent times and scores are `null`.
-
-        Args:
-            path: the file; its folder exists.
-        """
-        rainy = self.rainy_means()
-        content = {
-            "edition": self.edition,
-            "count": len(self.pictures),
-            "protocols": {p: PROTOCOLS[p].description for p in self.protocols},
-            "mean": {
-                "prediction": _plain(self.means()),
-                "rainy": None if rainy is None else _plain(rainy),
-            },
-            "seconds_per_picture": {
-                "first_with_compilation": self.first_seconds(),
-                "median_of_sizes_seen_before": self.median_seconds(),
-            },
-            "pictures": [
-                {
-                    "name": s.name,
-                    "height": s.height,
-                    "width": s.width,
-                    "prediction": _plain(s.prediction),
-                    "rainy": None if s.rainy is None else _plain(s.rainy),
-                    "seconds": s.seconds,
-                    "first_of_size": s.first_of_size,
-                }
-                for s in self.pictures
-            ],
-        }
-        path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    def legend(self) -> str:
+        """What stands under the tables about the pairs, the errors and the time."""
+        count = len(self.pictures)
+        lines = [f"Means over {count} picture{'' if count == 1 else 's'}"]
+        lines[0] += ", ± the standard error of the mean." if count > 1 else "."
+        lines.append(f"Pairs: {markdown_text(self.data.edition)}; sha256 {self.data.sha256}.")
+        first, median = self.first_seconds(), self.median_seconds()
+        if first is not None:
+            later = "" if median is None else f"{median:.3g} s a picture; "
+            lines.append(f"Time: {later}{first:.3g} s the first, with compilation.")
+        return "".join(f"{line}\n" for line in lines)
 
     def write_csv(self, path: Path) -> None:
         """Writes one line per picture, over a file that is there.
@@ -144,7 +143,8 @@ class Evaluation:
             for protocol in self.protocols
             for metric in ("psnr", "ssim")
         ]
-        with path.open("w", newline="", encoding="utf-8") as file:
+        # surrogateescape: a file name that is no UTF-8 is written as the bytes it consists of.
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
             writer.writerow(["name", "height", "width", *columns, "seconds", "first_of_size"])
             for i, s in enumerate(self.pictures):
@@ -156,13 +156,3 @@ class Evaluation:
                 ]
                 seconds = "" if s.seconds is None else f"{s.seconds:.6f}"
                 writer.writerow([s.name, s.height, s.width, *values, seconds, int(s.first_of_size)])
-
-
-def _plain(scores: Mapping[str, Score] | Mapping[str, MeanScore]) -> dict[str, dict[str, object]]:
-    return {
-        protocol: {
-            key: "inf" if isinstance(value, float) and math.isinf(value) else value
-            for key, value in asdict(score).items()
-        }
-        for protocol, score in scores.items()
-    }

@@ -10,11 +10,13 @@ from tqdm import tqdm
 
 from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import png_bytes
+from jdnet_jax.evaluation.fingerprint import joined, pair_digest
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
 
 Picture = npt.NDArray[np.generic]
 Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
+Observe = Callable[[Pair, Picture], None]
 
 ALL_PROTOCOLS = tuple(PROTOCOLS)
 
@@ -27,6 +29,7 @@ def evaluate_pairs(
     score_rainy: bool = True,
     save_to: Path | None = None,
     overwrite: bool = False,
+    observe: Observe | None = None,
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Evaluation:
@@ -43,6 +46,7 @@ def evaluate_pairs(
         save_to: a folder for the derained pictures, `NAME.png` in 8 bits; made if it is not there.
             Under `rgb` and `y` these files score as the pictures in memory did.
         overwrite: allow `save_to` to hold files already.
+        observe: is called with every pair and its prediction, after they were scored.
         progress: draw a progress bar on stderr.
         clock: seconds of a running clock. What is timed is `restore` and the transfer of its result
             to the host, not reading and not scoring.
@@ -96,6 +100,7 @@ def evaluate_pairs(
         source,
         protocols=protocols,
         score_rainy=score_rainy and restore is not None,
+        observe=observe,
         progress=progress,
     )
 
@@ -106,9 +111,12 @@ def score_source(
     *,
     protocols: Sequence[str],
     score_rainy: bool,
+    observe: Observe | None,
     progress: bool,
 ) -> Evaluation:
     """Scores what `predict` gives for every pair: a picture, and the seconds it took or None.
+
+    The fingerprint of the data is taken of the very pixels that are scored.
 
     Raises:
         TypeError: as `jdnet_jax.metrics.score`.
@@ -132,6 +140,7 @@ def score_source(
     pictures: list[PictureScores] = []
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()
+    digests: list[bytes] = []
     for index in tqdm(range(len(source)), desc="scoring", unit="picture", disable=not progress):
         pair = source[index]
         if pair["name"] in names:
@@ -139,6 +148,7 @@ def score_source(
                 f"every pair has its own name, two are called {pair['name']!r} in {source.edition}"
             )
         names.add(pair["name"])
+        digests.append(pair_digest(pair))
         prediction, seconds = predict(pair)
         height, width, _ = pair["clean"].shape
         pictures.append(
@@ -153,4 +163,10 @@ def score_source(
             )
         )
         sizes.add((height, width))
-    return Evaluation(edition=source.edition, protocols=tuple(protocols), pictures=tuple(pictures))
+        if observe is not None:
+            observe(pair, prediction)
+    return Evaluation(
+        data=joined(source.edition, digests),
+        protocols=tuple(protocols),
+        pictures=tuple(pictures),
+    )

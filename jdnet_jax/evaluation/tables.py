@@ -1,51 +1,105 @@
-"""The means of several methods side by side, as a Markdown table that reads well as plain text."""
+"""Tables in the shape of the paper's Table 1: methods as columns, data sets as rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from jdnet_jax.metrics import PROTOCOLS, MeanScore
+from jdnet_jax.metrics import PROTOCOLS
 
 
-def markdown_table(rows: Mapping[str, Mapping[str, MeanScore]]) -> str:
-    """A table with one row per method, and under it what each protocol means.
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a table prints of one method on one data set.
 
-    Args:
-        rows: label of the method -> protocol -> mean, such as `Evaluation.means()`. Every row has
-            the same protocols and, since means over different pictures do not compare, the same
-            number of pictures.
+    Attributes:
+        protocol: a key of `jdnet_jax.metrics.PROTOCOLS`.
+        psnr: the text in the row of PSNR.
+        ssim: the text in the row of SSIM.
+    """
 
-    Returns:
-        Markdown that ends with a newline; PSNR with two decimals, SSIM with four.
+    protocol: str
+    psnr: str
+    ssim: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One method of a table.
+
+    Attributes:
+        name: the heading.
+        entries: data set -> entry. All are of one protocol.
+        published: they were taken from a paper, not measured by this program.
 
     Raises:
-        ValueError: if there are no rows, or they differ in protocols or number of pictures.
+        ValueError: there are no entries, or they are of several protocols.
     """
-    if not rows:
-        raise ValueError("a table needs at least one row, received none")
-    protocols = list(next(iter(rows.values())))
-    sets = {
-        label: {protocol: m.count for protocol, m in row.items()} for label, row in rows.items()
-    }
-    if any(counts != next(iter(sets.values())) for counts in sets.values()):
-        raise ValueError(
-            "the rows of a table share their protocols and the number of pictures, received "
-            f"{sets}: score all methods on the same pairs under the same protocols"
-        )
 
-    cells = [["method", *(f"{m} {p}" for p in protocols for m in ("PSNR", "SSIM"))]]
-    for label, row in rows.items():
-        means = [row[protocol] for protocol in protocols]
-        cells.append([label, *(text for m in means for text in (m.psnr_text(), f"{m.ssim:.4f}"))])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    ruler = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [
+    name: str
+    entries: Mapping[str, Entry]
+    published: bool = False
+
+    def __post_init__(self) -> None:
+        protocols = sorted({entry.protocol for entry in self.entries.values()})
+        if len(protocols) != 1:
+            raise ValueError(
+                f"a column holds scores of one protocol, {self.name!r} has "
+                f"{' and '.join(protocols) or 'none'}: give each protocol a table of its own"
+            )
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of all its entries."""
+        return next(iter(self.entries.values())).protocol
+
+
+def paper_table(columns: Sequence[Column]) -> str:
+    """A Markdown table with one column per method that also reads well as plain text.
+
+    Under each heading stand the column's protocol and, where some are, whether its scores are
+    published or measured. Then come the rows of PSNR and SSIM of each data set, in the order in
+    which the columns name them. Where a column has no entry it shows -.
+
+    Args:
+        columns: at least one. Those that were measured differ in their names, as do the published.
+
+    Returns:
+        Markdown that ends with a newline.
+
+    Raises:
+        ValueError: there are no columns, or two have one name.
+    """
+    if not columns:
+        raise ValueError("a table needs at least one column, received none")
+    names = [column.name for column in columns]
+    if len({(column.name, column.published) for column in columns}) < len(columns):
+        raise ValueError(f"the columns of a table have a name each, received {', '.join(names)}")
+    rows = list(dict.fromkeys(row for column in columns for row in column.entries))
+    lines = [["data set", "", *names], ["protocol", "", *(c.protocol for c in columns)]]
+    if any(column.published for column in columns):
+        lines.append(["", "", *("published" if c.published else "measured" for c in columns)])
+    for row in rows:
+        entries = [column.entries.get(row) for column in columns]
+        lines.append([row, "PSNR, dB", *("-" if e is None else e.psnr for e in entries)])
+        lines.append(["", "SSIM", *("-" if e is None else e.ssim for e in entries)])
+    cells = [[markdown_text(cell) for cell in line] for line in lines]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    ruler = ["-" * w for w in widths[:2]] + ["-" * (w - 1) + ":" for w in widths[2:]]
+    cells.insert(1, ruler)
+    return "".join(
         "| "
         + " | ".join(
-            [line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])],
+            [*map(str.ljust, line[:2], widths[:2]), *map(str.rjust, line[2:], widths[2:])],
         )
-        + " |"
-        for line in (cells[0], ruler, *cells[1:])
-    ]
-    pictures = next(iter(sets.values()))[protocols[0]]
-    legend = [f"- {protocol}: {PROTOCOLS[protocol].description}." for protocol in protocols]
-    heading = f"Means over {pictures} picture{'' if pictures == 1 else 's'}, PSNR in dB."
-    return "\n".join([*lines, "", heading, "", *legend, ""])
+        + " |\n"
+        for line in cells
+    )
+
+
+def protocol_legend(protocols: Iterable[str]) -> str:
+    """What each protocol means, as a Markdown list."""
+    return "".join(f"- {p}: {PROTOCOLS[p].description}.\n" for p in protocols)
+
+
+def markdown_text(text: str) -> str:
+    """A name as it can stand on one line and in one cell of Markdown."""
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,199 @@
+"""Several methods on the same pairs, beside what the paper published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jdnet_jax.evaluation.card import CARD_FILE, read_card
+from jdnet_jax.evaluation.fingerprint import DataFingerprint
+from jdnet_jax.evaluation.means import paired_difference
+from jdnet_jax.evaluation.published import EDITIONS, PROTOCOL, TABLE_1
+from jdnet_jax.evaluation.results import Evaluation, PictureScores
+from jdnet_jax.evaluation.tables import Column, Entry, paper_table, protocol_legend
+
+
+class Named(NamedTuple):
+    """A method to compare: what to call it, and its card or folder of predictions."""
+
+    name: str
+    path: Path
+
+    def is_card(self) -> bool:
+        """Whether the path is a result card or a folder with one; else it holds predictions."""
+        return self.path.is_file() or (self.path / CARD_FILE).is_file()
+
+
+def named(entries: Sequence[str]) -> list[Named]:
+    """Reads `NAME=PATH`, or `PATH`, which is called as its last part is.
+
+    Raises:
+        FileNotFoundError: there is nothing at a path.
+        ValueError: there are no entries, one has no name, or two have the same.
+    """
+    if not entries:
+        raise ValueError("there is nothing to compare; name result cards or folders of predictions")
+    methods = []
+    for entry in entries:
+        name, equals, path = entry.partition("=")
+        method = Named(name, Path(path)) if equals else Named(Path(entry).name, Path(entry))
+        if not method.name or (equals and not path):
+            raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
+        if not method.path.exists():
+            raise FileNotFoundError(
+                f"{method.path}: there is no result card and no folder of predictions here, to "
+                f"compare as {method.name!r}; a path that holds = needs a name before it"
+            )
+        methods.append(method)
+    names = [method.name for method in methods]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"what is compared has a name each, received {', '.join(names)}; give NAME=PATH"
+        )
+    return methods
+
+
+def read_cards(methods: Sequence[Named]) -> dict[str, Evaluation]:
+    """The evaluations of those methods that are cards.
+
+    Raises:
+        CardError: a file that is none.
+    """
+    return {m.name: read_card(m.path).evaluation for m in methods if m.is_card()}
+
+
+def check_same_pairs(data: Sequence[tuple[str, DataFingerprint]]) -> None:
+    """Refuses methods that were scored on different pairs.
+
+    Args:
+        data: each method's name and the fingerprint of its pairs.
+
+    Raises:
+        ValueError: two fingerprints differ; the message says whose.
+    """
+    if len({fingerprint.sha256 for _, fingerprint in data}) > 1:
+        listed = "; ".join(
+            f"{name}: {fingerprint.edition} (sha256 {fingerprint.sha256[:12]})"
+            for name, fingerprint in data
+        )
+        raise ValueError(
+            f"methods are compared on the same pairs, with the same names, but there are {listed}. "
+            "Score them all with the same test_pairs"
+        )
+
+
+def comparison(evaluations: dict[str, Evaluation]) -> str:
+    """Methods side by side, one table in the shape of the paper's Table 1 per protocol.
+
+    Below the means stand the mean differences from the first method, picture by picture. The
+    published numbers stand in the table of their own protocol; where the pairs are not known to be
+    those of the paper, they have rows of their own, which say so.
+
+    Args:
+        evaluations: name -> evaluation of the same pairs under the same protocols, at least one.
+
+    Returns:
+        Markdown that ends with a newline.
+
+    Raises:
+        ValueError: the pairs or the protocols differ.
+    """
+    check_same_pairs([(name, e.data) for name, e in evaluations.items()])
+    protocols = {name: e.protocols for name, e in evaluations.items()}
+    first = next(iter(evaluations.values()))
+    if any(set(other) != set(first.protocols) for other in protocols.values()):
+        listed = "; ".join(f"{name}: {', '.join(p)}" for name, p in protocols.items())
+        raise ValueError(
+            f"methods are compared under the same protocols, but there are {listed}. Score them "
+            "under the same ones: scores of two protocols do not stand in one row"
+        )
+    # The same pairs may go by a path in one card and by their published name in another.
+    editions = [e.data.edition for e in evaluations.values()]
+    edition = next((e for e in editions if e in EDITIONS.values()), editions[0])
+    tables = []
+    for protocol in first.protocols:
+        columns = _measured(evaluations, edition, protocol)
+        if protocol == PROTOCOL:
+            columns += _published(edition)
+        tables.append(paper_table(columns))
+    legend = [
+        f"Means over {len(first.pictures)} pictures, ± the standard error of the mean.",
+        f"Pairs: {edition}; sha256 {first.data.sha256}.",
+    ]
+    if PROTOCOL in first.protocols:
+        references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
+        legend.append(
+            f"Published: Table 1 of the JDNet paper, protocol `{PROTOCOL}`, two decimals: "
+            f"{references}."
+        )
+    else:
+        legend.append(
+            f"The published numbers are of the protocol `{PROTOCOL}`, under which nothing here was "
+            "scored."
+        )
+    return "\n".join([*tables, "\n".join([*legend, "", protocol_legend(first.protocols)])])
+
+
+def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -> list[Column]:
+    first_name, first = next(iter(evaluations.items()))
+    columns = []
+    for name, evaluation in evaluations.items():
+        (entry,) = evaluation.column(name, protocol).entries.values()
+        entries = {edition: entry}
+        if evaluation is not first:
+            difference = _difference(evaluation, first, protocol)
+            entries[f"difference from {first_name}, picture by picture"] = difference
+        columns.append(Column(name=name, entries=entries))
+    rainy = next(filter(None, (e.rainy_column(protocol) for e in evaluations.values())), None)
+    if rainy is not None:
+        (entry,) = rainy.entries.values()
+        columns.insert(0, Column(name=rainy.name, entries={edition: entry}))
+    return columns
+
+
+def _difference(evaluation: Evaluation, first: Evaluation, protocol: str) -> Entry:
+    # Cards may hold the same pairs in another order.
+    ours, theirs = (
+        [p.prediction[protocol] for p in sorted(e.pictures, key=_name)] for e in (evaluation, first)
+    )
+    return Entry(
+        protocol=protocol,
+        psnr=_signed(paired_difference([s.psnr for s in ours], [s.psnr for s in theirs]), 2),
+        ssim=_signed(paired_difference([s.ssim for s in ours], [s.ssim for s in theirs]), 4),
+    )
+
+
+def _name(picture: PictureScores) -> str:
+    return picture.name
+
+
+def _signed(difference: tuple[float, float | None] | None, digits: int) -> str:
+    if difference is None:
+        return "undefined (inf)"
+    mean, error = difference
+    return f"{mean:+.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+
+
+def _published(edition: str) -> list[Column]:
+    """The columns of Table 1 that belong beside scores on these pairs."""
+    rows = {title: edition for title, used in EDITIONS.items() if used == edition}
+    if not rows:
+        # Another edition of one of the sets, or pairs of which nothing is known.
+        titles = [t for t in EDITIONS if edition.startswith(f"{t} test, ")] or list(EDITIONS)
+        rows = {title: f"{title}: published, on another set of pairs" for title in titles}
+    return [
+        Column(
+            name=published.method,
+            published=True,
+            entries={
+                row: Entry(
+                    protocol=PROTOCOL,
+                    psnr=f"{published.scores[title][0]:.2f}",
+                    ssim=f"{published.scores[title][1]:.2f}",
+                )
+                for title, row in rows.items()
+            },
+        )
+        for published in TABLE_1
+    ]

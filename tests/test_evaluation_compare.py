@@ -1,0 +1,297 @@
+"""Methods side by side and beside the paper's Table 1: what stands where, and what is refused."""
+
+import csv
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_evaluation import Pairs, pair
+from test_evaluation_card import make_card, quickstart_config, write_pairs
+
+from jdnet_jax.evaluation import comparison, evaluate_pairs
+from jdnet_jax.evaluation.command import compare, evaluate
+from jdnet_jax.evaluation.compare import named
+from jdnet_jax.evaluation.published import EDITIONS, TABLE_1
+from jdnet_jax.evaluation.tables import Column, Entry, paper_table
+
+ROOT = Path(__file__).parent.parent
+PUBLISHED = ["DDN", "RESCAN", "REHEN", "PReNet", "SPANet", "SSIR", "JDNet"]
+# Table 1 as the paper prints it, DDN to Ours; PSNR and SSIM in turn.
+TABLE_1_AS_PRINTED = """\
+Rain100H 22.26 0.69 25.92 0.84 27.52 0.86 27.89 0.89 26.54 0.90 22.47 0.71 30.02 0.92
+Rain100L 34.85 0.95 36.12 0.97 37.91 0.98 36.69 0.98 36.20 0.98 32.37 0.92 38.65 0.99
+Rain12 28.66 0.91 33.75 0.95 35.84 0.96 34.77 0.96 33.59 0.96 24.14 0.78 37.02 0.97
+"""
+
+
+def evaluated(less=5, *, levels=((110, 100), (70, 50), (90, 60)), edition="a set", protocols=None):
+    source = Pairs([pair(f"{i}", *both) for i, both in enumerate(levels)])
+    source.edition = edition
+    options = {} if protocols is None else {"protocols": protocols}
+    return evaluate_pairs(
+        lambda rainy: rainy - np.float32(less / 255), source, progress=False, **options
+    )
+
+
+def tables(text):
+    """The tables of a Markdown text, each as rows of cells."""
+    found, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
+        elif rows:
+            found.append([rows[0], *rows[2:]])
+            rows = []
+    return found
+
+
+def test_published_numbers_are_those_of_the_paper():
+    for line in TABLE_1_AS_PRINTED.splitlines():
+        title, *numbers = line.split()
+        printed = [f"{value:.2f}" for p in TABLE_1 for value in p.scores[title]]
+        assert printed == numbers
+    assert [p.method for p in TABLE_1] == PUBLISHED
+
+
+def test_comparison_on_the_papers_pairs_puts_published_numbers_in_their_row():
+    edition = EDITIONS["Rain100L"]
+    assert edition == "Rain100L test, 200 pairs (second edition)"
+    paper, rgb, y = tables(comparison({"ours": evaluated(edition=edition)}))
+    assert paper[0] == ["data set", "", "rainy input", "ours", *PUBLISHED]
+    assert paper[1] == ["protocol", "", *["paper"] * 9]
+    assert paper[2] == ["", "", "measured", "measured", *["published"] * 7]
+    assert [row[0] for row in paper[3:]] == [edition, ""]
+    assert paper[3][4:] == ["34.85", "36.12", "37.91", "36.69", "36.20", "32.37", "38.65"]
+    assert paper[4][4:] == ["0.95", "0.97", "0.98", "0.98", "0.98", "0.92", "0.99"]
+    for other, protocol in ((rgb, "rgb"), (y, "y")):
+        assert other[0] == ["data set", "", "rainy input", "ours"]
+        assert other[1] == ["protocol", "", protocol, protocol]
+
+
+@pytest.mark.parametrize(
+    ("edition", "titles"),
+    [
+        ("Rain100H test, 100 pairs (original edition)", ["Rain100H"]),
+        ("/data/rain100h, 200 pairs", ["Rain100H", "Rain100L", "Rain12"]),
+        # A folder that is called as the paper's edition is another set all the same.
+        (EDITIONS["Rain100H"] + ", 200 pairs", ["Rain100H"]),
+    ],
+)
+def test_comparison_on_other_pairs_gives_published_numbers_rows_of_their_own(edition, titles):
+    paper, *_ = tables(comparison({"ours": evaluated(edition=edition)}))
+    assert [row[0] for row in paper[3::2]] == [
+        edition,
+        *(f"{title}: published, on another set of pairs" for title in titles),
+    ]
+    for row in paper[3:5]:
+        assert row[4:] == ["-"] * 7
+    for row in paper[5:]:
+        assert row[2:4] == ["-"] * 2
+        assert "-" not in row[4:]
+
+
+def test_comparison_knows_the_papers_pairs_by_either_cards_edition():
+    by_path = evaluated(edition="/data/h, 3 pairs")
+    by_name = evaluated(7, edition=EDITIONS["Rain12"])
+    paper, *_ = tables(comparison({"a": by_path, "b": by_name}))
+    assert paper[3][0] == EDITIONS["Rain12"]
+    assert paper[3][-1] == "37.02"
+
+
+def test_comparison_gives_differences_picture_by_picture():
+    a, b = evaluated(5, levels=((110, 100), (70, 50))), evaluated(8, levels=((110, 100), (70, 50)))
+    _, rgb, _ = tables(comparison({"a": a, "b": b}))
+    assert rgb[0][3:] == ["a", "b"]
+    assert rgb[4][0] == "difference from a, picture by picture"
+    # Levels off: 5 and 15 for a, 2 and 12 for b.
+    differences = [20 * np.log10(5 / 2), 20 * np.log10(15 / 12)]
+    mean, error = np.mean(differences), np.std(differences, ddof=1) / np.sqrt(2)
+    assert rgb[4][1:] == ["PSNR, dB", "-", "-", f"{mean:+.2f} ± {error:.2f}"]
+    exact = evaluated(10, levels=((110, 100), (70, 50)))
+    _, rgb, _ = tables(comparison({"a": a, "exact": exact}))
+    assert rgb[4][4] == "undefined (inf)"
+
+
+def test_comparison_pairs_pictures_by_name():
+    levels = ((110, 100), (70, 50))
+    a = evaluated(5, levels=levels)
+    turned = type(a)(data=a.data, protocols=a.protocols, pictures=a.pictures[::-1])
+    _, rgb, _ = tables(comparison({"a": a, "turned": turned}))
+    assert rgb[4][4] == "+0.00 ± 0.00"
+
+
+def test_comparison_refuses_other_pairs_and_other_protocols():
+    a = evaluated()
+    other = evaluated(levels=((110, 100), (70, 50), (90, 61)), edition="another")
+    with pytest.raises(ValueError, match=r"same pairs.* a: a set \(sha256 .*; b: another \(sha256"):
+        comparison({"a": a, "b": other})
+    with pytest.raises(ValueError, match=r"same protocols.* a: paper, rgb, y; b: rgb"):
+        comparison({"a": a, "b": evaluated(protocols=["rgb"])})
+    alone = comparison({"b": evaluated(protocols=["rgb"])})
+    assert "DDN" not in alone
+    assert "The published numbers are of the protocol `paper`" in alone
+
+
+def test_column_refuses_to_mix_protocols():
+    entries = {p: Entry(protocol=p, psnr="1", ssim="1") for p in ("paper", "y")}
+    with pytest.raises(ValueError, match="one protocol, 'ours' has paper and y"):
+        Column(name="ours", entries=entries)
+    with pytest.raises(ValueError, match="'ours' has none"):
+        Column(name="ours", entries={})
+
+
+def test_paper_table_is_aligned_markdown():
+    ours = Entry(protocol="paper", psnr="20.88 ± 0.46", ssim="0.7637")
+    theirs = Entry(protocol="y", psnr="29.46", ssim="0.899")
+    columns = [
+        Column(name="ours", entries={"set": ours}),
+        Column(name="PReNet", entries={"set": theirs, "other set": theirs}),
+    ]
+    assert paper_table(columns).splitlines() == [
+        "| data set  |          |         ours | PReNet |",
+        "| --------- | -------- | -----------: | -----: |",
+        "| protocol  |          |        paper |      y |",
+        "| set       | PSNR, dB | 20.88 ± 0.46 |  29.46 |",
+        "|           | SSIM     |       0.7637 |  0.899 |",
+        "| other set | PSNR, dB |            - |  29.46 |",
+        "|           | SSIM     |            - |  0.899 |",
+    ]
+    with pytest.raises(ValueError, match="a name each, received ours, ours"):
+        paper_table([columns[0], columns[0]])
+    with pytest.raises(ValueError, match="at least one column"):
+        paper_table([])
+
+
+def test_named_splits_names_from_paths(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    (tmp_path / "c").mkdir()
+    assert named([f"x={tmp_path}/a=b", f"{tmp_path}/c"]) == [
+        ("x", tmp_path / "a=b"),
+        ("c", tmp_path / "c"),
+    ]
+    with pytest.raises(FileNotFoundError, match="a path that holds = needs a name"):
+        named([f"{tmp_path}/a=b"])
+    for entry in ("=x", "x=", ""):
+        with pytest.raises(ValueError, match="PATH or NAME=PATH"):
+            named([entry])
+    with pytest.raises(ValueError, match="a name each, received c, c; give NAME=PATH"):
+        named([f"{tmp_path}/c", f"c={tmp_path}/a=b"])
+    with pytest.raises(ValueError, match="nothing to compare"):
+        named([])
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A config of two pairs, a folder of predictions for them, and the card of its scores."""
+    config = quickstart_config(test_pairs=str(write_pairs(tmp_path / "pairs")))
+    predictions = tmp_path / "predictions" / "mine"
+    predictions.mkdir(parents=True)
+    for number, level in ((1, 104), (2, 60)):
+        Image.fromarray(np.full((20, 24, 3), level, np.uint8)).save(predictions / f"{number}.png")
+    evaluate(
+        config,
+        checkpoint=None,
+        predictions=str(predictions),
+        output=str(tmp_path / "out"),
+        progress=False,
+    )
+    return config, predictions, tmp_path / "out"
+
+
+def test_compare_takes_cards_folders_of_cards_and_folders_of_predictions(scored, tmp_path):
+    config, predictions, out = scored
+    entries = [f"file={out / 'scores.json'}", f"folder={out}", str(predictions)]
+    text = compare(config, entries, output=str(tmp_path / "side by side"), progress=False)
+    assert (tmp_path / "side by side" / "comparison.md").read_text() == text
+    paper, rgb, _ = tables(text)
+    assert paper[0][2:] == ["rainy input", "file", "folder", "mine", *PUBLISHED]
+    assert rgb[2][3] == rgb[2][4] == rgb[2][5]
+    assert rgb[4][4:] == ["+0.00 ± 0.00"] * 2
+    with pytest.raises(FileExistsError, match=r"comparison\.md exists"):
+        compare(config, entries, output=str(tmp_path / "side by side"), progress=False)
+    # Cards need no pairs.
+    config.test_pairs = None
+    assert tables(compare(config, entries[:2], progress=False))[1] == [r[:5] for r in rgb]
+    with pytest.raises(ValueError, match=r"--config\.test_pairs"):
+        compare(config, entries, progress=False)
+
+
+def test_compare_refuses_a_card_of_other_pairs_before_scoring(scored, tmp_path):
+    config, predictions, out = scored
+    (predictions / "1.png").write_bytes(b"not looked at")
+    config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100), (70, 51))))
+    with pytest.raises(ValueError, match=r"same pairs.* card: .*/pairs, 2 pairs.*test_pairs: .*/o"):
+        compare(config, [f"card={out}", str(predictions)], progress=False)
+
+
+def test_compare_refuses_a_file_that_is_no_card(scored):
+    config, predictions, _ = scored
+    with pytest.raises(ValueError, match=r"1\.png: a result card is"):
+        compare(config, [str(predictions / "1.png")], progress=False)
+
+
+def test_eval_reads_compare_up_to_the_next_flag():
+    lines = [
+        "--config c.py --compare a b=c d --output o",
+        "--compare=a b --config c.py --compare c d",
+        "-compare a b",
+        "--compare",
+        "--compare --output o",
+        "--compare a -- b c",
+        "--config c.py stray --compare a",
+    ]
+    code = (
+        "import csv, sys; from eval import one_value_each;"
+        "csv.writer(sys.stdout).writerows(one_value_each(l.split()) for l in sys.argv[1:])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *lines], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [" ".join(row) for row in csv.reader(io.StringIO(result.stdout))] == [
+        "--config c.py --compare=a --compare=b=c --compare=d --output o",
+        "--compare=a --compare=b --config c.py --compare=c --compare=d",
+        "--compare=a --compare=b",
+        "--compare",
+        "--compare --output o",
+        "--compare=a -- b c",
+        "--config c.py stray --compare=a",
+    ]
+
+
+def run_eval(*arguments):
+    return subprocess.run(
+        [sys.executable, "eval.py", "--config", "configs/small.py", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_eval_compares_from_the_command_line(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        make_card().write(tmp_path / folder / "scores.json")
+    result = run_eval("--compare", f"ours={tmp_path}/a", tmp_path / "b", "--output", tmp_path / "o")
+    assert result.returncode == 0, result.stderr
+    assert tables(result.stdout)[0][0][2:] == ["rainy input", "ours", "b", *PUBLISHED]
+    assert (tmp_path / "o" / "comparison.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--compare", "a", "--checkpoint", "small"], "--compare takes result cards"),
+        (["--compare", "nowhere"], "nowhere: there is no result card"),
+        (["stray", "--checkpoint", "small"], "'stray' belongs to no flag"),
+    ],
+)
+def test_eval_refuses(arguments, message):
+    result = run_eval(*arguments)
+    assert result.returncode != 0
+    assert message in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
