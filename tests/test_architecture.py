@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "tiles": set(),
     "memory": {"models"},
     "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
-    "evaluation": {"restore", "metrics", "data", "models", "pretrained", "training"},
+    "evaluation": {"restore", "metrics", "data", "models", "pretrained", "training", "weights"},
     "derain_plan": {"pictures"},
     "derain_files": {"compiled", "derain_plan", "pictures", "restore", "weights"},
     "export_weights": {"pretrained", "weights"},

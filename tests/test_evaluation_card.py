@@ -14,11 +14,11 @@ from PIL import Image
 from test_evaluation import Pairs, flat, pair
 
 from jdnet_jax import create_model
-from jdnet_jax.evaluation import Card, CardError, Weights, evaluate_pairs, read_card, weights_sha256
+from jdnet_jax.evaluation import Card, CardError, Weights, evaluate_pairs, read_card
 from jdnet_jax.evaluation.command import FILES, evaluate
 from jdnet_jax.models import split_variables
 from jdnet_jax.pretrained import load_variables
-from jdnet_jax.weights import export_weights, write_safetensors
+from jdnet_jax.weights import export_weights, weights_sha256, write_safetensors
 
 ROOT = Path(__file__).parent.parent
 TINY = {"channels": 16, "units": 1, "footprint": 3, "scales": 1, "pooling": 2}

@@ -87,7 +87,11 @@ def test_train_leaves_a_run_that_describes_itself(run):
     ]
     assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "4"]
     config = json.loads((workdir / "config.json").read_text())
-    assert config["model"] == TINY | {"attention": True, "calibration": True}
+    assert config["model"] == TINY | {
+        "attention": True,
+        "calibration": True,
+        "position_size": 0,
+    }
     assert json.loads((workdir / "environment.json").read_text())["versions"]["jax"]
     log = (workdir / "train.log").read_text()
     assert "from random weights, to step 4" in log
@@ -340,3 +344,19 @@ def test_read_weights_refuses_damage(tmp_path):
     )
     with pytest.raises(WeightsError, match="head/bias"):
         read_weights(file)
+
+
+def test_read_weights_refuses_changed_numbers(tmp_path):
+    model = create_model(**TINY)
+    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
+    variables = {k: np.asarray(v) for k, v in (state["params"] | state["statistics"]).items()}
+    file, folder = tmp_path / "w.safetensors", tmp_path / "export"
+    write_safetensors(file, model.description, variables)
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    export_weights(folder, model.description, variables)
+    (folder / "sha256").write_text("0" * 64)
+    for path in (file, folder):
+        with pytest.raises(WeightsError, match=f"{path.name}: the weights are not those that"):
+            read_weights(path)

@@ -2,7 +2,7 @@
 
 from jdnet_jax.evaluation.card import Card, CardError, Weights, read_card
 from jdnet_jax.evaluation.compare import comparison
-from jdnet_jax.evaluation.fingerprint import DataFingerprint, data_fingerprint, weights_sha256
+from jdnet_jax.evaluation.fingerprint import DataFingerprint, data_fingerprint
 from jdnet_jax.evaluation.means import MeanWithError
 from jdnet_jax.evaluation.predictions import evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
@@ -23,6 +23,5 @@ __all__ = [
     "evaluate_pairs",
     "evaluate_predictions",
     "read_card",
-    "weights_sha256",
     "write_report",
 ]

@@ -30,7 +30,7 @@ class Weights:
 
     Attributes:
         path: as it was named.
-        sha256: of its variables, see `jdnet_jax.evaluation.fingerprint.weights_sha256`.
+        sha256: of its variables, see `jdnet_jax.weights.weights_sha256`.
         network: the description that it is built from.
     """
 

@@ -14,7 +14,7 @@ from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
 from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
 from jdnet_jax.evaluation.compare import check_same_pairs, comparison, named, read_cards
-from jdnet_jax.evaluation.fingerprint import data_fingerprint, weights_sha256
+from jdnet_jax.evaluation.fingerprint import data_fingerprint
 from jdnet_jax.evaluation.predictions import evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import evaluate_pairs
@@ -22,6 +22,7 @@ from jdnet_jax.models import Compute, abstract_model, fill
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
+from jdnet_jax.weights import weights_sha256
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
 """What an evaluation writes."""

@@ -1,11 +1,10 @@
-"""Hashes by which two people can tell that they scored the same network on the same pairs."""
+"""A hash by which two people can tell that they scored on the same pairs."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from jdnet_jax.data.pairs import Pair, PairSource
 
@@ -52,22 +51,3 @@ def joined(edition: str, digests: Iterable[bytes]) -> DataFingerprint:
     """The fingerprint of pairs with these digests, which does not depend on their order."""
     ordered = sorted(digests)
     return DataFingerprint(edition, len(ordered), hashlib.sha256(b"".join(ordered)).hexdigest())
-
-
-def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
-    """SHA-256 of a network's variables, by name: name, shape and bytes as little-endian float32.
-
-    It is the same for one set of weights in whatever form and order they are stored.
-
-    Args:
-        variables: all variables by name, as `jdnet_jax.pretrained.load_variables` gives them.
-
-    Returns:
-        64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for name in sorted(variables):
-        value = np.ascontiguousarray(variables[name], dtype="<f4")
-        digest.update(f"{name} {list(value.shape)} ".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()

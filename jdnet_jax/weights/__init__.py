@@ -5,6 +5,7 @@ from jdnet_jax.weights.files import (
     bundled_names,
     export_weights,
     read_weights,
+    weights_sha256,
     write_safetensors,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "bundled_names",
     "export_weights",
     "read_weights",
+    "weights_sha256",
     "write_safetensors",
 ]

@@ -6,12 +6,14 @@ file, which nearly every framework reads and which is what comes with the packag
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orbax.checkpoint as ocp
 import safetensors
 import safetensors.numpy
@@ -19,6 +21,7 @@ import safetensors.numpy
 from jdnet_jax.models import Compute, Description, abstract_model, split_variables
 
 DESCRIPTION_FILE = "description.json"
+SHA256_FILE = "sha256"
 VARIABLES_FOLDER = "variables"
 BUNDLED = Path(__file__).parent
 
@@ -35,7 +38,7 @@ def bundled_names() -> list[str]:
 def export_weights(
     folder: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes an orbax export: `description.json` and `variables/`.
+    """Writes an orbax export: `variables/`, their hash in `sha256`, and `description.json`.
 
     Args:
         folder: A folder that does not exist yet, or is empty.
@@ -50,6 +53,7 @@ def export_weights(
     folder.mkdir(parents=True, exist_ok=True)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((folder / VARIABLES_FOLDER).absolute(), dict(variables))
+    (folder / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
     # Last, so that a folder with a description is whole.
     text = json.dumps(description.to_dict(), indent=2) + "\n"
     (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
@@ -58,7 +62,7 @@ def export_weights(
 def write_safetensors(
     file: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes one safetensors file, the description in its metadata.
+    """Writes one safetensors file, the description and a hash in its metadata.
 
     Args:
         file: Where to; an existing file is replaced.
@@ -66,7 +70,10 @@ def write_safetensors(
         variables: All its variables by name.
     """
     arrays = {name: np.ascontiguousarray(value) for name, value in variables.items()}
-    metadata = {"description": json.dumps(description.to_dict())}
+    metadata = {
+        "description": json.dumps(description.to_dict()),
+        "sha256": weights_sha256(variables),
+    }
     temporary = file.with_name(file.name + ".tmp")
     temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
     temporary.replace(file)
@@ -88,9 +95,9 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
         path = BUNDLED / f"{path}.safetensors"
     path = Path(path)
     if path.is_file():
-        fields, variables = _read_safetensors(path)
+        fields, variables, sha256 = _read_safetensors(path)
     elif (path / DESCRIPTION_FILE).is_file():
-        fields, variables = _read_export(path)
+        fields, variables, sha256 = _read_export(path)
     else:
         raise WeightsError(
             f"{path}: there are no weights here. Give a .safetensors file, a folder that was "
@@ -102,7 +109,32 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
     except (TypeError, ValueError) as error:
         raise WeightsError(f"{path}: the description of the network is damaged: {error}") from error
     check_variables(description, variables, origin=str(path))
+    # The oldest weights have none.
+    if sha256 is not None and weights_sha256(variables) != sha256:
+        raise WeightsError(
+            f"{path}: the weights are not those that were written: their SHA-256 is "
+            f"{weights_sha256(variables)}, and should be {sha256}. Get the file again."
+        )
     return description, variables
+
+
+def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
+    """SHA-256 of a network's variables, by name: name, shape and bytes as little-endian float32.
+
+    It is the same for one set of weights in whatever form and order they are stored.
+
+    Args:
+        variables: All variables by name.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(variables):
+        value = np.ascontiguousarray(variables[name], dtype="<f4")
+        digest.update(f"{name} {list(value.shape)} ".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
 
 
 def check_variables(
@@ -125,7 +157,7 @@ def check_variables(
         )
 
 
-def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
@@ -136,14 +168,17 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
             f"{file}: this is no safetensors file with a JDNet's description ({error}); export "
             "it again, or convert it first."
         ) from error
-    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}
+    values = {name: np.asarray(v, np.float32) for name, v in variables.items()}
+    return fields, values, metadata.get("sha256")
 
 
-def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         with ocp.StandardCheckpointer() as checkpointer:
             variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
+        hashed = folder / SHA256_FILE
+        sha256 = hashed.read_text(encoding="utf-8").strip() if hashed.is_file() else None
     except (OSError, ValueError) as error:
         raise WeightsError(f"{folder}: the export is damaged: {error}") from error
-    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}
+    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}, sha256
