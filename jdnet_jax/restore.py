@@ -184,9 +184,7 @@ def _pretrained(weights: str) -> Restorer:
     return Restorer.from_pretrained(weights)
 
 
-def derain(
-    picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS
-) -> npt.NDArray[Any]:
+def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) -> npt.NDArray[Any]:
     """Removes the rain from a picture, with trained weights that are opened once.
 
     Args:

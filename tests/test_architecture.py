@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "export_weights": {"pretrained", "weights"},
     "import_authors": {"interop", "weights"},
     "export_authors": {"interop", "pretrained"},
+    "check_data": {"data"},
     "reproduce": set(),  # it runs the programs of the clone
 }
 EVERYTHING = {"__init__", "__main__", "cli"}

@@ -17,7 +17,7 @@ Picture = npt.NDArray[np.uint8]
 SAMPLED_PAIRS = 16
 
 # A change below this is JPEG noise.
-_NOTICEABLE_LEVELS = 8
+NOTICEABLE_LEVELS = 8
 # Noticeably darker over noticeably brighter pixels: 0 on PNG pairs, at most 0.65 on JPEG ones. A
 # swapped pair has the reciprocal, at least 1.55. Noise without rain has 1.
 _SWAPPED_RATIO = 1.5
@@ -47,8 +47,8 @@ def looks_swapped(rainy: Picture, clean: Picture) -> bool:
         clean: uint8, same shape.
     """
     change = rainy.astype(np.int16) - clean
-    brighter = np.count_nonzero(change > _NOTICEABLE_LEVELS)
-    darker = np.count_nonzero(change < -_NOTICEABLE_LEVELS)
+    brighter = np.count_nonzero(change > NOTICEABLE_LEVELS)
+    darker = np.count_nonzero(change < -NOTICEABLE_LEVELS)
     return bool(darker > max(_SWAPPED_RATIO * brighter, _SWAPPED_SHARE * change.size))
 
 

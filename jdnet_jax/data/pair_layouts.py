@@ -12,23 +12,18 @@ one_folder
 one_file
     One picture of width 2w per pair: clean left, rainy right (JDNet's authors).
 
-Names match after a leading ``rain-`` or ``norain-`` and the extension are taken off:
-
-1. If each rainy name is the name of a clean picture, that is its partner.
-2. Otherwise several rainy pictures may share a clean one, and a rainy name may end in ``_`` or
-   ``x`` and a number more than the clean one's: ``5_1`` .. ``5_14`` belong to ``5`` (Rain1400),
-   ``norain-5x2`` and ``rain-5x2`` to ``norain-5``. A name that fits two clean pictures is refused.
-
-A picture without a partner is refused on either side. Hidden files, ``Thumbs.db`` and
-``desktop.ini`` are no part of a set; any other file is.
+Which names are partners is told in :mod:`jdnet_jax.data.pair_names`; a picture without a partner
+is refused on either side. Hidden files, ``Thumbs.db`` and ``desktop.ini`` are no part of a set; any
+other file is.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from jdnet_jax.data.pair_checks import sampled_indices, shows_one_scene
+from jdnet_jax.data.pair_names import PREFIX, Matching, few, match_names, natural, visible
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.data.picture_files import PictureHeader, read_header, read_rgb
 
@@ -37,10 +32,7 @@ Layout = Literal["two_folders", "one_folder", "one_file"]
 RAINY_FOLDERS = frozenset({"rainy", "rain", "input", "rainy_image", "rainy_images", "lq"})
 CLEAN_FOLDERS = frozenset({"clean", "norain", "target", "groundtruth", "ground_truth", "gt"})
 
-_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-_PREFIX = re.compile(r"(no)?rain-")
 _RAIN_LAYER = re.compile(r"rain(streak|region)-")
-_VERSION = re.compile(r"(?:_|x)\d+$")
 _SCALE_FOLDER = re.compile(r"x\d+", re.IGNORECASE)
 
 
@@ -76,24 +68,6 @@ class Sides(NamedTuple):
     strays: list[Path]
 
 
-class Matching(NamedTuple):
-    """Which names of a set are partners, and which are at fault.
-
-    Fields:
-        partner_of: rainy file -> clean file, or None where the rainy file holds both.
-        same_key: two files of one side that go by one name; the second is left out.
-        ambiguous: rainy file -> the clean files it fits, where they are two.
-        lonely_rainy: rainy files without a clean partner.
-        lonely_clean: clean files without a rainy partner.
-    """
-
-    partner_of: dict[Path, Path | None]
-    same_key: list[tuple[Path, Path]]
-    ambiguous: dict[Path, list[Path]]
-    lonely_rainy: list[Path]
-    lonely_clean: list[Path]
-
-
 def find_pairs(
     path: Path, *, layout: Literal["auto"] | Layout = "auto"
 ) -> tuple[Layout, list[PairFiles]]:
@@ -126,7 +100,7 @@ def find_pairs(
         )
     # Before the names, so that a stray text file is called what it is.
     headers = {file: read_header(file) for file in (*sides.rainy, *sides.clean)}
-    matching = match_names(sides)
+    matching = match_names(sides.rainy, None if sides.layout == "one_file" else sides.clean)
     _refuse_faults(matching, path, sides)
     pairs = [_checked_pair(file, clean, headers) for file, clean in matching.partner_of.items()]
     return sides.layout, sorted(pairs, key=lambda pair: natural(pair.name))
@@ -150,34 +124,9 @@ def list_sides(path: Path, *, layout: Literal["auto"] | Layout = "auto") -> Side
     return Sides(layout, *_two_folders(path, folders, files), [])
 
 
-def match_names(sides: Sides) -> Matching:
-    """Finds partners by their names; refuses nothing."""
-    same_key: list[tuple[Path, Path]] = []
-    rainy_by_key = _by_key(sides.rainy, same_key)
-    if sides.layout == "one_file":
-        return Matching(dict.fromkeys(rainy_by_key.values()), same_key, {}, [], [])
-    clean_by_key = _by_key(sides.clean, same_key)
-    equal_names = rainy_by_key.keys() <= clean_by_key.keys()
-    partner_of: dict[Path, Path | None] = {}
-    ambiguous: dict[Path, list[Path]] = {}
-    lonely = []
-    for key, file in rainy_by_key.items():
-        candidates = {key} if equal_names else {key, _VERSION.sub("", key)}
-        partners = [clean_by_key[k] for k in sorted(candidates) if k in clean_by_key]
-        if len(partners) > 1:
-            ambiguous[file] = partners
-        elif partners:
-            partner_of[file] = partners[0]
-        else:
-            lonely.append(file)
-    used = {*partner_of.values(), *(clean for fits in ambiguous.values() for clean in fits)}
-    unused = [file for file in clean_by_key.values() if file not in used]
-    return Matching(partner_of, same_key, ambiguous, lonely, unused)
-
-
 def _recognise(path: Path, folders: Sequence[Path], files: Sequence[Path]) -> Layout:
     names = {folder.name.lower() for folder in folders}
-    prefixed = any(_PREFIX.match(file.name) for file in files)
+    prefixed = any(PREFIX.match(file.name) for file in files)
     sides = bool(names & RAINY_FOLDERS) + bool(names & CLEAN_FOLDERS)
     if sides + prefixed >= 2:
         return "two_folders"
@@ -233,7 +182,7 @@ def _split_by_prefix(files: Sequence[Path]) -> Sides:
     files = [file for file in files if not _RAIN_LAYER.match(file.name)]
     clean = [file for file in files if file.name.startswith("norain-")]
     rainy = [file for file in files if file.name.startswith("rain-")]
-    strays = [file for file in files if not _PREFIX.match(file.name)]
+    strays = [file for file in files if not PREFIX.match(file.name)]
     return Sides("one_folder", rainy, clean, strays)
 
 
@@ -287,17 +236,6 @@ def _checked_pair(
     return PairFiles(rainy.stem, rainy, clean, plain and clean_plain)
 
 
-def _by_key(files: Sequence[Path], same_key: list[tuple[Path, Path]]) -> dict[str, Path]:
-    by_key: dict[str, Path] = {}
-    for file in files:
-        key = _PREFIX.sub("", file.stem, count=1) if _PREFIX.match(file.stem) else file.stem
-        if key in by_key:
-            same_key.append((by_key[key], file))
-        else:
-            by_key[key] = file
-    return by_key
-
-
 def halves_show_one_scene(files: Sequence[Path]) -> bool:
     """Whether most of the pictures looked at, 16 at most, are two halves of one scene."""
     votes = [_shows_a_pair(files[index]) for index in sampled_indices(len(files))]
@@ -311,25 +249,3 @@ def _shows_a_pair(file: Path) -> bool:
         return False
     half = picture.shape[1] // 2
     return picture.shape[1] % 2 == 0 and shows_one_scene(picture[:, :half], picture[:, half:])
-
-
-def visible(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders and the files in a folder, in natural order, without what systems leave there."""
-    entries = sorted(
-        (e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: natural(e.name)
-    )
-    files = [e for e in entries if not e.is_dir() and e.name.lower() not in _SYSTEM_FILES]
-    return [e for e in entries if e.is_dir()], files
-
-
-def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A key that sorts 2 before 10."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts], name
-
-
-def few(items: Iterable[str]) -> str:
-    """The first four, and how many there are more."""
-    items = list(items)
-    shown = ", ".join(items[:4]) or "nothing"
-    return shown + (f" and {len(items) - 4} more" if len(items) > 4 else "")

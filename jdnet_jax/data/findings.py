@@ -1,0 +1,52 @@
+"""What a check of pictures has to say: one line each, with the files and the remedy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from jdnet_jax.data.pair_names import few
+
+Severity = Literal["problem", "remark"]
+
+_NAME_WIDTH = 100  # of a group of files in a line
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found in a set of pictures.
+
+    Attributes:
+        severity: ``problem`` is to be put right; ``remark`` is harmless or a matter of choice.
+        kind: a short name for programs, such as ``size-mismatch``.
+        what: what was found, with its count, for people.
+        files: all the files concerned, or pairs and groups of them, relative to their set.
+        remedy: what to do about it.
+    """
+
+    severity: Severity
+    kind: str
+    what: str
+    files: tuple[str, ...]
+    remedy: str
+
+    def line(self) -> str:
+        """One line; names four files and counts the others."""
+        shown = few(
+            name if len(name) <= _NAME_WIDTH else name[:_NAME_WIDTH] + "..." for name in self.files
+        )
+        return f"{self.what}{': ' + shown if self.files else ''}; {self.remedy}"
+
+
+def problem(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:
+    """A finding to be put right."""
+    return Finding("problem", kind, what, tuple(files), remedy)
+
+
+def remark(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:
+    """A finding that is harmless, or a matter of choice."""
+    return Finding("remark", kind, what, tuple(files), remedy)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,188 @@
+"""Checks sets of pictures: all findings of names, headers and pixels, and what two sets share.
+
+The command `check-data` prints what comes out here.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from jdnet_jax.data.findings import Finding, counted, problem
+from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.rain_sets import RAIN100H, RAIN100L
+from jdnet_jax.data.set_findings import clean_findings, compression_findings, pair_findings
+from jdnet_jax.data.set_identity import Identity, identify
+from jdnet_jax.data.set_listing import ListedSet
+from jdnet_jax.data.set_pixels import CleanFacts, SetFacts, measure
+from jdnet_jax.data.shared_scenes import find_shared
+
+# Their rain was added to 8-bit pictures and stored without loss, as 50 pairs of Rain100H show.
+_LOSSLESS = (RAIN100H, RAIN100L)
+
+
+@dataclass(frozen=True)
+class SetReport:
+    """One set and what was found in it.
+
+    Attributes:
+        listed: its files.
+        identity: which published set it is; None for photographs, and without rainy pictures.
+        pictures: the number of pairs, or of photographs, that could be decoded.
+        backgrounds: how many different clean pictures these have.
+        sizes: height and width of pairs or photographs, and how many have them.
+        formats: format and mode of the files, such as ``PNG RGB``, and how many have them.
+        dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
+            most; None where there are no pairs.
+        findings: problems first.
+    """
+
+    listed: ListedSet
+    identity: Identity | None
+    pictures: int
+    backgrounds: int
+    sizes: Mapping[tuple[int, int], int]
+    formats: Mapping[str, int]
+    dry_share: float | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check of one or several sets found.
+
+    Attributes:
+        sets: in the order given.
+        compared: the sets, as positions in ``sets``, that were searched for shared photographs:
+            all but those that are for one and the same purpose by their names.
+        shared: what was found there.
+    """
+
+    sets: tuple[SetReport, ...]
+    compared: tuple[tuple[int, int], ...]
+    shared: tuple[Finding, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All of them."""
+        return (*(f for one in self.sets for f in one.findings), *self.shared)
+
+    @property
+    def num_problems(self) -> int:
+        """How many findings are to be put right."""
+        return sum(finding.severity == "problem" for finding in self.findings)
+
+
+def check_sets(
+    sets: Sequence[ListedSet],
+    *,
+    num_threads: int = 4,
+    tick: Callable[[int], object] | None = None,
+) -> Report:
+    """Checks sets, and whether any two of them show the same photographs.
+
+    Args:
+        sets: from :func:`jdnet_jax.data.set_listing.find_sets`.
+        num_threads: pictures decoded at the same time.
+        tick: called with the number of pairs or photographs done since, for a progress bar.
+    """
+    facts = [measure(listed, num_threads=num_threads, tick=tick) for listed in sets]
+    pairs = [
+        (i, j)
+        for i, j in combinations(range(len(sets)), 2)
+        if sets[i].split is None or sets[i].split != sets[j].split
+    ]
+    shared = [
+        finding
+        for i, j in pairs
+        for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]), num_threads)
+    ]
+    return Report(
+        tuple(_set_report(*both) for both in zip(sets, facts, strict=True)),
+        tuple(pairs),
+        tuple(shared),
+    )
+
+
+def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
+    findings = list(listed.findings)
+    dry_share = None
+    if facts.pairs:
+        dry_share = float(np.median([pair.dry_share for pair in facts.pairs]))
+    sizes = Counter(map(listed.size, listed.pairs))
+    sizes.update(listed.headers[file][:2] for file in listed.photographs)
+    identity = None
+    if listed.num_rainy:
+        identity = identify(
+            listed.path,
+            split=listed.split,
+            count=listed.num_rainy,
+            sizes=sizes,
+            dry_share=dry_share,
+        )
+        findings += identity.findings
+        findings += pair_findings(listed, facts.pairs, published=identity.published)
+        lossless = identity.published if identity.published in _LOSSLESS else None
+        findings += compression_findings(listed, facts.pairs, published_lossless=lossless)
+    findings += clean_findings(listed, facts)
+    findings.sort(key=lambda finding: finding.severity == "remark")
+    return SetReport(
+        listed,
+        identity,
+        len(facts.pairs) if listed.layout else len(facts.clean),
+        len({clean.fingerprint.background for clean in facts.clean}),
+        sizes,
+        Counter(f"{header.format} {header.mode}" for header in listed.headers.values()),
+        dry_share,
+        tuple(findings),
+    )
+
+
+def _shared(
+    sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts], num_threads: int
+) -> list[Finding]:
+    """Compares what has different pixels, and tells of all files that have them."""
+    groups = [_by_digest(listed, one) for listed, one in zip(sets, facts, strict=True)]
+
+    def read(side: Literal[0, 1], index: int) -> Picture:
+        return groups[side][index][0].read()
+
+    prints = [[clean.fingerprint for clean, _ in group] for group in groups]
+    scenes = find_shared(prints[0], prints[1], read, num_threads=num_threads)
+    if not scenes:
+        return []
+    lines = [
+        f"{' + '.join(groups[0][i][1])} = {' + '.join(groups[1][j][1])} ({kind})"
+        for i, j, kind in scenes
+    ]
+    counts = []
+    for side, listed in enumerate(sets):
+        indices = {scene[:2][side] for scene in scenes}
+        concerned = {name for index in indices for name in groups[side][index][1]}
+        total = sum(len(names) for _, names in groups[side])
+        noun = "pair" if listed.layout else "photograph"
+        counts.append(f"{len(concerned)} of {counted(total, noun)} of {listed.path}")
+    return [
+        problem(
+            "shared-background",
+            f"{counts[0]} and {counts[1]} show the same photographs",
+            lines,
+            "a network must not train on what it is tested on: take them out of the training set",
+        )
+    ]
+
+
+def _by_digest(listed: ListedSet, facts: SetFacts) -> list[tuple[CleanFacts, list[str]]]:
+    """Each clean picture once, with the names of the pairs (photographs) that have it."""
+    names: dict[bytes, list[str]] = defaultdict(list)
+    if listed.layout:
+        for pair in facts.pairs:
+            names[pair.clean.fingerprint.digest].append(listed.name(pair.rainy))
+    else:
+        for clean in facts.clean:
+            names[clean.fingerprint.digest].append(listed.name(clean.file))
+    first = {clean.fingerprint.digest: clean for clean in reversed(facts.clean)}
+    return [(first[digest], members) for digest, members in names.items()]

@@ -1,0 +1,151 @@
+"""Which published data set a folder of pairs is, told by names, count, sizes and rain."""
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from jdnet_jax.data.findings import Finding, problem, remark
+from jdnet_jax.data.rain_sets import RAIN12, RAIN100H, RAIN100L, PublishedSet
+
+Split = Literal["train", "test", "validation"]
+
+_PUBLISHED = (RAIN100H, RAIN100L, RAIN12)
+_SPLITS: tuple[tuple[Split, re.Pattern[str]], ...] = (
+    ("validation", re.compile(r"(?<![a-z])val(id\w*)?(?![a-z])")),
+    ("train", re.compile(r"train")),
+    ("test", re.compile(r"(?<![a-z])(rain)?test")),
+)
+# Share of pixels that rain changes by no more than 8 levels: median 0.12 and at most 0.51 in 50
+# test pairs of Rain100H. In drawn light rain it is 0.83 at least.
+_DRY_IF_LIGHT = 0.6
+# 50 test pairs of the original edition of Rain100H, upright or on their side.
+_ORIGINAL_SIZES = frozenset({(320, 480), (480, 320)})
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a set of pairs is.
+
+    Attributes:
+        line: for people.
+        published: the data set, where its name says so or everything else does.
+        findings: what speaks against it.
+    """
+
+    line: str
+    published: PublishedSet | None
+    findings: tuple[Finding, ...] = ()
+
+
+def split_of(folder: Path, top: Path) -> Split | None:
+    """What a set is for by its name, or that of the folder around it, up to ``top``."""
+    for part in reversed([_named_path(top).name, *folder.relative_to(top).parts]):
+        for split, pattern in _SPLITS:
+            if pattern.search(part.lower()):
+                return split
+    return None
+
+
+def _named_path(folder: Path) -> Path:
+    # Not where links lead: a link may be what gives the set its name.
+    return Path(os.path.abspath(folder))
+
+
+def identify(
+    folder: Path,
+    *,
+    split: Split | None,
+    count: int,
+    sizes: Collection[tuple[int, int]],
+    dry_share: float | None,
+) -> Identity:
+    """Says which published set the pairs of a folder are, and which edition.
+
+    A set that is called like a published one is taken for it, and what differs is a finding: a
+    problem where its folder has the very name of the set, and a remark where the name only contains
+    it (``rain100h_part``). A set of another name is one that it may be, by count and rain.
+
+    Args:
+        folder: its last two names are looked at.
+        split: what the set is for.
+        count: pairs, those with faults included.
+        sizes: height and width of the pairs.
+        dry_share: the median over pairs of the share of pixels that rain leaves nearly as they are;
+            None where it is not known.
+    """
+    parts = [part.lower() for part in _named_path(folder).parts[-2:]]  # around it, its own
+    for published in _PUBLISHED:
+        names = {published.title.lower(), *(n for ns in published.folders.values() for n in ns)}
+        names -= {"train", "test"}
+        if any(name in part for part in parts for name in names):
+            exact = parts[-1] in names or (split is not None and parts[0] in names)
+            return _named(published, split, count, sizes, dry_share, exact=exact)
+    unlike = None  # a set whose rain is another one
+    if dry_share is not None:
+        unlike = RAIN100H if dry_share > _DRY_IF_LIGHT else RAIN100L
+    fits = [
+        published.edition(candidate, count)
+        for published in _PUBLISHED
+        for candidate, editions in published.editions.items()
+        if count in editions and split in (None, candidate) and published is not unlike
+    ]
+    if not fits:
+        return Identity("not a known data set", None)
+    return Identity(f"by its count and its rain it may be {', or '.join(fits)}", None)
+
+
+def _named(
+    published: PublishedSet,
+    split: Split | None,
+    count: int,
+    sizes: Collection[tuple[int, int]],
+    dry_share: float | None,
+    *,
+    exact: bool,
+) -> Identity:
+    fitting = [s for s, editions in published.editions.items() if count in editions]
+    named = "train" if split == "train" and "train" in published.editions else "test"
+    chosen = fitting[0] if split is None and named not in fitting and fitting else named
+    line = published.edition(chosen, count)
+    find = problem if exact else remark
+    findings = []
+    if split == "validation":
+        line = f"{published.title}, {count} pairs held out for validation"
+    elif chosen not in fitting:
+        line = f"{published.title} {chosen}, {count} pairs (no published edition)"
+        counts = ", ".join(f"{n} ({what})" for n, what in published.editions[chosen].items())
+        findings.append(
+            find(
+                "edition",
+                f"{count} pairs are no published edition of {published.title} {chosen}, which has"
+                f" {counts}",
+                (),
+                "complete the download, or say beside every score that it is on a part",
+            )
+        )
+    elif published is RAIN100H and chosen == "test" and count == 100:
+        other = sorted(f"{w}x{h}" for h, w in set(sizes) - _ORIGINAL_SIZES)
+        if other:
+            findings.append(
+                find(
+                    "edition",
+                    "pictures of the original Rain100H test set are 480x320 or 320x480, this set"
+                    f" has {', '.join(other)}",
+                    (),
+                    "a copy that was scaled or cut gives other scores: download the original",
+                )
+            )
+    if published is RAIN100H and dry_share is not None and dry_share > _DRY_IF_LIGHT:
+        findings.append(
+            find(
+                "edition",
+                f"rain leaves {dry_share:.0%} of the pixels nearly unchanged (median), but in"
+                " Rain100H about 12 %",
+                (),
+                "is this Rain100L? Name the folder after what it is",
+            )
+        )
+    return Identity(line, published, tuple(findings))
