@@ -4,6 +4,7 @@ Settings are overridden as in `--config.batch_size=24`. The same command again g
 training stopped.
 """
 
+import sys
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -20,12 +21,15 @@ def main(_: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import train
+    from jdnet_jax.training import Stopped, train
 
     # Going on with a training does not compile its step again.
     keep_compiled(Path(WORKDIR.value) / "compiled")
     try:
         train(CONFIG.value, WORKDIR.value)
+    except Stopped as stopped:
+        print(f"train.py: {stopped}", file=sys.stderr)
+        raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
         raise SystemExit(f"train.py: error: {error}") from error
 

@@ -52,7 +52,8 @@ def _from_run(folder: Path, step: int | None) -> tuple[Description, dict[str, np
         step = checkpoints.best_step() if step is None else step
         if step is None:
             raise WeightsError(
-                f"{folder}: there is no checkpoint here yet; train until the first one is saved."
+                f"{folder}: no checkpoint here has been validated yet; train until one is, or name "
+                "one by its step."
             )
         variables, config = checkpoints.restore_model(step)
     finally:

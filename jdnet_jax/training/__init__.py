@@ -1,5 +1,6 @@
 """Training: optimiser, step, checkpoints, validation and the loop that joins them."""
 
+from jdnet_jax.training.leaving import Stopped
 from jdnet_jax.training.loop import train
 
-__all__ = ["train"]
+__all__ = ["Stopped", "train"]

@@ -1,11 +1,14 @@
-"""Checkpoints of a training: the newest to go on from, the best to keep."""
+"""Checkpoints of a training: the newest that is whole to go on from, the best to keep."""
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
@@ -15,12 +18,17 @@ BEST_METRIC = "ssim"
 """The validation score by which the best checkpoint is known: what the paper's loss maximises."""
 
 
-class Checkpoints:
-    """The checkpoints in a run directory, written in the background.
+class CheckpointError(OSError):
+    """A checkpoint that could not be written, or is damaged."""
 
-    Each holds the variables of the network to use (`model`: with averaged parameters where the
-    training keeps them), everything else the training goes on from (`training`), the position in
-    the data, the validation scores and the resolved config. All arrays are saved as NumPy arrays,
+
+class Checkpoints:
+    """The checkpoints in a run directory.
+
+    Each is written under another name and renamed when it is whole. Each holds the variables of the
+    network to use (`model`: with averaged parameters where the training keeps them), everything
+    else the training goes on from (`training`), where it is in the data and a hash of the arrays
+    (`data`), the validation scores and the resolved config. All arrays are saved as NumPy arrays,
     which restore on any number of devices.
 
     Args:
@@ -42,7 +50,8 @@ class Checkpoints:
             create=not read_only,
             save_root_metadata=not read_only,
         )
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        self._directory = directory.absolute()
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(
         self,
@@ -50,31 +59,57 @@ class Checkpoints:
         *,
         data: dict[str, Any],
         config: dict[str, Any],
-        scores: dict[str, float],
+        scores: dict[str, float] | None,
     ) -> None:
-        """Saves after a step; returns before the files are written.
+        """Saves after a step.
 
         Args:
             state: The training's state, on devices or not.
-            data: State of the iterator over batches, before the next batch is taken.
+            data: Where the training is in the data and the log, fit for JSON.
             config: The resolved config.
-            scores: Validation scores; `ssim` among them.
+            scores: Validation scores, `ssim` among them; None where there are none, and the
+                checkpoint will not be the best.
+
+        Raises:
+            CheckpointError: It could not be written. Those before it are as they were.
         """
         host = jax.device_get(state)
-        self._manager.save(
-            int(host["step"]),
-            args=ocp.args.Composite(
-                model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
-                training=ocp.args.StandardSave(_training_part(host)),
-                data=ocp.args.JsonSave(data),
-                config=ocp.args.JsonSave(config),
-            ),
-            metrics=scores,
-        )
+        step = int(host["step"])
+        try:
+            if not self._directory.is_dir():
+                raise FileNotFoundError(f"{self._directory} is gone")
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
+                    training=ocp.args.StandardSave(_training_part(host)),
+                    data=ocp.args.JsonSave(data | {"sha256": _sha256(host)}),
+                    config=ocp.args.JsonSave(config),
+                ),
+                metrics=scores,
+            )
+            # What went wrong in the background is told here and not at the next step.
+            self._manager.wait_until_finished()
+        except Exception as error:  # of orbax, tensorstore or the system
+            raise CheckpointError(
+                f"the checkpoint of step {step} could not be written to {self._directory} "
+                f"({_one_line(error)}); those before it are as they were. Look at the disk, then "
+                "give the same command again"
+            ) from error
 
     def latest_step(self) -> int | None:
         """Step of the newest checkpoint, None where there is none."""
         return self._manager.latest_step()
+
+    def set_aside(self, step: int) -> Path:
+        """Moves a damaged checkpoint out of the way, to `<directory>/../damaged/<step>`."""
+        aside = self._directory.parent / "damaged" / str(step)
+        aside.parent.mkdir(exist_ok=True)
+        if aside.exists():
+            shutil.rmtree(aside)
+        (self._directory / str(step)).rename(aside)
+        self._manager.reload()
+        return aside
 
     def best_step(self) -> int | None:
         """Step of the checkpoint with the highest validation score, None where there is none."""
@@ -88,16 +123,25 @@ class Checkpoints:
         Args:
             step: One of the steps there are.
             like: A state of the same training in host memory, for names, shapes and types.
+
+        Raises:
+            CheckpointError: It is damaged.
+            ValueError: It is of an older version of this program.
         """
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
-                training=ocp.args.StandardRestore(_training_part(like)),
-                data=ocp.args.JsonRestore(),
-                config=ocp.args.JsonRestore(),
-            ),
-        )
+        try:
+            restored = self._manager.restore(
+                step,
+                args=ocp.args.Composite(
+                    model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
+                    training=ocp.args.StandardRestore(_training_part(like)),
+                    data=ocp.args.JsonRestore(),
+                    config=ocp.args.JsonRestore(),
+                ),
+            )
+        except Exception as error:  # what orbax and tensorstore raise is of many types
+            raise CheckpointError(
+                f"the checkpoint of step {step} is damaged ({_one_line(error)})"
+            ) from error
         variables, rest = restored["model"], restored["training"]
         used = {name: variables[name] for name in like["params"]}
         state = TrainState(
@@ -108,14 +152,33 @@ class Checkpoints:
         )
         if "ema" in like:
             state["ema"] = used
-        return state, restored["data"], restored["config"]
+        data = dict(restored["data"])
+        if "sha256" not in data:
+            raise ValueError(
+                f"the checkpoint of step {step} in {self._directory} is of an older version of "
+                "this program; give its weights to a new training (initial_weights)"
+            )
+        if _sha256(state) != data.pop("sha256"):
+            raise CheckpointError(
+                f"the checkpoint of step {step} is damaged (its arrays are not those saved)"
+            )
+        return state, data, restored["config"]
 
     def config(self, step: int) -> dict[str, Any]:
-        """The config saved at a step."""
-        restored = self._manager.restore(
-            step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
-        )
-        return dict(restored["config"])
+        """The config saved at a step.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        try:
+            restored = self._manager.restore(
+                step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
+            )
+            return dict(restored["config"])
+        except Exception as error:  # as above
+            raise CheckpointError(
+                f"the checkpoint of step {step} is damaged ({_one_line(error)})"
+            ) from error
 
     def restore_model(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """All variables of the network (to use, not to go on from) by name, and the config."""
@@ -132,12 +195,8 @@ class Checkpoints:
         """The validation scores saved at a step."""
         return dict(self._manager.metrics(step))
 
-    def wait(self) -> None:
-        """Waits until everything is written."""
-        self._manager.wait_until_finished()
-
     def close(self) -> None:
-        """Waits, then lets go of the directory."""
+        """Lets go of the directory."""
         self._manager.close()
 
 
@@ -146,3 +205,17 @@ def _training_part(state: TrainState) -> dict[str, Any]:
     part = {"step": state["step"], "opt_state": state["opt_state"]}
     # Without averaging, the parameters are those of the `model` item already.
     return part | {"params": state["params"]} if "ema" in state else part
+
+
+def _sha256(state: TrainState) -> str:
+    """A hash of all arrays, in the order of their paths."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree.leaves_with_path(dict(state)):
+        value = np.asarray(leaf)
+        digest.update(f"{jax.tree_util.keystr(path)} {value.dtype} {value.shape} ".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

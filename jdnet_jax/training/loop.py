@@ -20,7 +20,9 @@ from jdnet_jax.data.sources import TrainingData, open_training_data, rain_style
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
-from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
+from jdnet_jax.training.finite import FiniteSteps
+from jdnet_jax.training.leaving import Leaving, Stopped
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.report import Report
 from jdnet_jax.training.settings import check_same_training, check_settings
@@ -36,15 +38,18 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
     Args:
         config: The settings of `configs/default.py`.
         workdir: The run directory. It comes to hold `config.json`, `environment.json`,
-            `train.log`, `tensorboard/`, `checkpoints/` and, in the end, `weights/`, the export
-            of the best checkpoint; where it holds checkpoints already, the
-            training goes on from the newest.
+            `train.log`, `metrics.jsonl`, `tensorboard/`, `checkpoints/` and, in the end,
+            `weights/`, the export of the best checkpoint; where it holds checkpoints already, the
+            training goes on from the newest that is whole. Parameters, the optimiser's state and
+            `metrics.jsonl` come out as if it had never stopped.
 
     Returns:
         The validation scores of the best checkpoint, and its `step`.
 
     Raises:
-        ValueError: A setting that no training can be made from.
+        ValueError: A setting that no training can be made from, or the loss is no longer finite.
+        OSError: The run directory cannot be written to.
+        Stopped: SIGTERM or Ctrl-C asked the training to stop.
     """
     workdir = Path(workdir).expanduser()
     check_settings(config)
@@ -106,52 +111,75 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
 
     workdir.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(workdir / "checkpoints")
-    newest = checkpoints.latest_step()
-    if newest is not None:
-        check_same_training(checkpoints.config(newest), config.to_dict(), newest, workdir)
-        host_state, position, _ = checkpoints.restore(newest, host_state)
-        batches.set_state(position)
+    host_state, position, damaged = _restore(checkpoints, config, host_state, workdir)
+    newest = None if position is None else int(host_state["step"])
+    if position is not None:
+        batches.set_state(position["batches"])
     if jax.process_index() == 0:
         _write_json(workdir / "config.json", config.to_dict())
         _write_json(workdir / "environment.json", environment())
     first = int(host_state["step"])
     state = replicate(host_state)
 
-    with Report(
-        workdir,
-        first_step=first,
-        train_steps=config.train_steps,
-        quiet=jax.process_index() > 0,
-    ) as report:
+    with (
+        Leaving() as leaving,
+        Report(
+            workdir,
+            first_step=first,
+            train_steps=config.train_steps,
+            quiet=jax.process_index() > 0,
+        ) as report,
+    ):
+        for complaint in damaged:
+            report.say(complaint)
         report.say(_introduction(config, data, host_state, newest))
-        window: list[dict[str, jax.Array]] = []
-        started = time.perf_counter()
+        # Metrics of the steps since the last line of the log.
+        window: list[dict[str, float]] = [] if position is None else position["window"]
+        timed, started = 0, time.perf_counter()
+        checked = FiniteSteps(workdir)
         for step in range(first + 1, config.train_steps + 1):
             batch = next(batches)
             state, metrics = step_function(state, batch["rainy"], batch["clean"])
+            # The step before is looked at while the device computes this one.
+            window += checked.next(step, batch, metrics)
             report.advance()
-            window.append(metrics)
+            timed += 1
+            leaving.saves = True
 
             last = step == config.train_steps
-            if step % config.log_every_steps == 0 or last:
-                # Reading the numbers waits for the device: not at every step.
-                values = jax.device_get(window)
-                scalars = {k: float(np.mean([v[k] for v in values])) for k in values[0]}
+            log = step % config.log_every_steps == 0 or last
+            save = step % config.checkpoint_every_steps == 0 or last
+            if log or save or leaving.signal is not None:
+                window += checked.rest()
+            if log:
+                scalars = {k: float(np.mean([v[k] for v in window])) for k in window[0]}
                 scalars["learning_rate"] = float(schedule(step - 1))
-                scalars["steps_per_second"] = len(window) / (time.perf_counter() - started)
-                report.training(step, scalars)
-                window, started = [], time.perf_counter()
-            if step % config.checkpoint_every_steps == 0 or last:
+                report.training(step, scalars, speed=timed / (time.perf_counter() - started))
+                window, timed, started = [], 0, time.perf_counter()
+            if save or leaving.signal is not None:
                 waited = time.perf_counter()
                 host_state = jax.device_get(state)
-                scores, shown = validation(best_parameters(host_state), host_state["statistics"])
-                report.validation(step, scores, shown)
+                scores = None
+                if save and leaving.signal is None:
+                    validated = validation(
+                        best_parameters(host_state),
+                        host_state["statistics"],
+                        step=step,
+                        stop=lambda: leaving.signal is not None,
+                    )
+                    if validated is not None:
+                        scores, shown = validated
+                        report.validation(step, scores, shown)
                 checkpoints.save(
-                    host_state, data=batches.get_state(), config=config.to_dict(), scores=scores
+                    host_state,
+                    data={"batches": batches.get_state(), "window": window},
+                    config=config.to_dict(),
+                    scores=scores,
                 )
                 started += time.perf_counter() - waited
+            if leaving.signal is not None:
+                raise Stopped(leaving.signal, step)
 
-        checkpoints.wait()
         best = checkpoints.best_step()
         assert best is not None
         scores = checkpoints.scores(best)
@@ -164,6 +192,23 @@ def train(config: ConfigDict, workdir: str | Path) -> dict[str, float]:
             f"{scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}; weights in {workdir / 'weights'}"
         )
     return {**scores, "step": best}
+
+
+def _restore(
+    checkpoints: Checkpoints, config: ConfigDict, like: TrainState, workdir: Path
+) -> tuple[TrainState, dict[str, Any] | None, list[str]]:
+    """The state to begin with, where it is in the data and the log, and what was damaged."""
+    damaged: list[str] = []
+    while (newest := checkpoints.latest_step()) is not None:
+        try:
+            saved = checkpoints.config(newest)
+            check_same_training(saved, config.to_dict(), newest, workdir)
+            state, position, _ = checkpoints.restore(newest, like)
+        except CheckpointError as error:
+            damaged.append(f"{error}; it is now in {checkpoints.set_aside(newest)}")
+        else:
+            return state, position, damaged
+    return like, None, damaged
 
 
 def _export(folder: Path, description: Description, variables: dict[str, Any]) -> None:

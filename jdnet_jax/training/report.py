@@ -13,9 +13,12 @@ import numpy.typing as npt
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from jdnet_jax.training.leaving import Stopped
+from jdnet_jax.training.metrics_log import MetricsLog
+
 
 class Report:
-    """The voices of a run: `train.log`, `tensorboard/` and a progress bar on stderr.
+    """The voices of a run: `train.log`, `metrics.jsonl`, `tensorboard/` and a bar on stderr.
 
     Args:
         workdir: The run directory, which exists.
@@ -33,8 +36,10 @@ class Report:
         self._bar = tqdm(
             total=train_steps, initial=first_step, unit="step", disable=quiet, dynamic_ncols=True
         )
-        self._writer = None
+        self._writer: SummaryWriter | None = None
+        self._metrics: MetricsLog | None = None
         if not quiet:
+            self._metrics = MetricsLog(workdir, first_step=first_step)
             form = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
             for handler in (
                 logging.FileHandler(workdir / "train.log", encoding="utf-8"),
@@ -56,7 +61,9 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
+        if isinstance(error, Stopped):
+            self._log.info("%s", error)
+        elif error is not None:
             self._log.error("stopped: %s: %s", type(error).__name__, error, exc_info=error)
         self._bar.close()
         if self._writer is not None:
@@ -73,17 +80,22 @@ class Report:
         """One step more on the bar."""
         self._bar.update()
 
-    def training(self, step: int, scalars: dict[str, float]) -> None:
-        """Means over the steps since the last time: bar, log and TensorBoard."""
+    def training(self, step: int, scalars: dict[str, float], *, speed: float) -> None:
+        """Means over the steps since the last time, and the steps per second: everywhere."""
         self._bar.set_postfix(
             loss=f"{scalars['loss']:.4f}", psnr=f"{scalars['psnr']:.2f}", refresh=False
         )
-        self._say_scalars(f"step {step}", scalars)
-        self._write("train", step, scalars)
+        with_speed = scalars | {"steps_per_second": speed}
+        self._say_scalars(f"step {step}", with_speed)
+        self._write("train", step, with_speed)
+        if self._metrics is not None:
+            self._metrics.write("train", step, scalars)
 
     def validation(self, step: int, scores: dict[str, float], shown: npt.NDArray[np.uint8]) -> None:
         """Validation scores, and a picture of rainy, derained and clean."""
         self._say_scalars(f"step {step} validation", scores)
+        if self._metrics is not None:
+            self._metrics.write("validation", step, scores)
         self._write("validation", step, scores)
         if self._writer is not None:
             self._writer.add_image(

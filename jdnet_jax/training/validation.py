@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from jdnet_jax.compiled import Compiled
 from jdnet_jax.data.pairs import PairError, PairSource
 from jdnet_jax.metrics import mean_scores, score
 from jdnet_jax.models import JDNet, merge_variables, split_variables
+from jdnet_jax.training.finite import NotFiniteError
 
 PROTOCOL = "paper"
 """The protocol of validation scores, see `jdnet_jax.metrics.PROTOCOLS`."""
@@ -44,19 +45,41 @@ class Validation:
             self._pairs.append(tuple(_centre(pair[key], crop_size) for key in ("rainy", "clean")))
 
     def __call__(
-        self, params: Mapping[str, Any], statistics: Mapping[str, Any]
-    ) -> tuple[dict[str, float], npt.NDArray[np.uint8]]:
+        self,
+        params: Mapping[str, Any],
+        statistics: Mapping[str, Any],
+        *,
+        step: int,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[dict[str, float], npt.NDArray[np.uint8]] | None:
         """Validates given variables.
 
+        Args:
+            params: Parameters by name.
+            statistics: Running averages of batch normalisation by name.
+            step: How many steps they were trained, for the message of an error.
+            stop: Asked before each pair whether to leave off.
+
         Returns:
+            None if it was left off. Otherwise
             Mean `psnr` (dB) and `ssim` under the protocol `paper`, and the first crop as a picture
             [h, 3 w, 3] to look at: rainy, derained, clean.
+
+        Raises:
+            NotFiniteError: A derained picture holds NaN or infinite values.
         """
         scores, shown = [], None
         for rainy, clean in self._pairs:
+            if stop():
+                return None
             derained = np.asarray(
                 self._restore(params, statistics, rainy[None].astype(np.float32) / 255)[0]
             )
+            if not np.isfinite(derained).all():
+                raise NotFiniteError(
+                    f"after step {step}, the network's derained pictures are not finite; the "
+                    "checkpoints before it are good: lower learning_rate, or set clip_norm"
+                )
             scores.append(score(derained, clean, protocol=PROTOCOL))
             if shown is None:
                 eight_bit = np.rint(np.clip(derained, 0, 1) * 255).astype(np.uint8)

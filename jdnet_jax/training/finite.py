@@ -1,0 +1,69 @@
+"""Watching the loss: a step that gives no finite number ends the training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class NotFiniteError(ValueError):
+    """The loss or the gradient of a step is NaN or infinite."""
+
+
+class FiniteSteps:
+    """Reads the metrics of each step, one step late, so that the device need not wait for it.
+
+    Args:
+        workdir: Where to put the batch of a step that went wrong.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir
+        self._waiting: tuple[int, Mapping[str, Any], Mapping[str, jax.Array]] | None = None
+
+    def next(
+        self, step: int, batch: Mapping[str, Any], metrics: Mapping[str, jax.Array]
+    ) -> list[dict[str, float]]:
+        """Takes in a step.
+
+        Args:
+            step: Its number.
+            batch: What it was trained on; see `jdnet_jax.data.pipeline.TrainingBatch`.
+            metrics: What came out, perhaps still being computed.
+
+        Returns:
+            The metrics of the step before, if they have not been given yet.
+
+        Raises:
+            NotFiniteError: Those were not finite; the batch is saved.
+        """
+        before = self.rest()
+        self._waiting = step, batch, metrics
+        return before
+
+    def rest(self) -> list[dict[str, float]]:
+        """The metrics of the last step, unless they were given; waits for the device.
+
+        Raises:
+            NotFiniteError: See `next`.
+        """
+        if self._waiting is None:
+            return []
+        (step, batch, metrics), self._waiting = self._waiting, None
+        numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        wrong = {name: numbers[name] for name in ("loss", "gradient_norm")}
+        if np.isfinite(list(wrong.values())).all():
+            return [numbers]
+        file = self._workdir / f"not_finite_step_{step}.npz"
+        np.savez_compressed(file, **batch)
+        names = ", ".join(sorted(set(np.ravel(batch["name"]).tolist())))
+        told = ", ".join(f"{name} {value}" for name, value in wrong.items())
+        raise NotFiniteError(
+            f"step {step} gave {told}; its batch is saved in {file} and was made of {names}. The "
+            "checkpoints before it are good: look at the pictures, or go on with a lower "
+            "learning_rate or with clip_norm in another workdir (initial_weights)"
+        )
