@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "import_authors": {"interop", "weights"},
     "export_authors": {"interop", "pretrained"},
     "check_data": {"data"},
-    "reproduce": set(),  # it runs the programs of the clone
+    "reproduce": {"data", "evaluation", "pretrained", "weights"},
 }
 EVERYTHING = {"__init__", "__main__", "cli"}
 

@@ -1,6 +1,7 @@
 """The commands that reproduce the paper's tables."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from jdnet_jax import cli
 from jdnet_jax.data.synthetic import STYLES, add_rain, draw_rain_layer
 from jdnet_jax.reproduce.command import render
 from jdnet_jax.reproduce.experiments import TABLES
-from jdnet_jax.reproduce.runs import CLONE
+from jdnet_jax.reproduce.runs import CLONE, _check_settings
 
 SMALL = ["--scale", "small", "--units", "1", "--batch-size", "2"]
 
@@ -38,26 +39,65 @@ def folders(at):
 def test_every_run_of_the_tables_has_a_config():
     for table in TABLES.values():
         assert len(table.columns) == len(table.rows[0].label)
-        for run in table.runs:
+        for run in {row.run.name: row.run for row in table.rows}.values():
             assert (CLONE / "configs" / f"{run.config}.py").is_file()
 
 
+def card(psnr, ssim, sha256="0"):
+    """As much of a result card as a table reads."""
+    data = SimpleNamespace(sha256=sha256, edition="made pairs")
+    means = {"paper": SimpleNamespace(psnr=psnr, ssim=ssim)}
+    return SimpleNamespace(evaluation=SimpleNamespace(data=data, means=lambda: means))
+
+
 def test_render_gives_means_and_spread():
-    scores = [[(20.0, 0.5), (21.0, 0.7)], [(22.0, 0.8), (22.0, 0.8)], [(25.0, 0.9), (26.0, 0.9)]]
-    lines = render(TABLES["table3"], scores, note="A note.").splitlines()
+    cards = [
+        [card(20.0, 0.5), card(21.0, 0.7)],
+        [card(22.0, 0.8), card(22.0, 0.8)],
+        [card(25.0, 0.9), card(26.0, 0.9)],
+    ]
+    lines = render(TABLES["table3"], cards, note="A note.").splitlines()
     assert lines[2] == "A note."
-    assert "| MAE | 20.50 ± 0.71 | 0.6000 ± 0.1414 | 29.24 | 0.9002 |" in lines
-    assert "| MSE | 22.00 ± 0.00 | 0.8000 ± 0.0000 | 28.78 | 0.8896 |" in lines
-    single = render(TABLES["table3"], [row[:1] for row in scores])
+    assert "| MAE | 20.50 ± 0.71 | 0.6000 ± 0.1414 | 29.2365 | 0.9002 | made pairs |" in lines
+    assert "| MSE | 22.00 ± 0.00 | 0.8000 ± 0.0000 | 28.7797 | 0.8896 | made pairs |" in lines
+    single = render(TABLES["table3"], [row[:1] for row in cards])
     assert "| MAE | 20.00 | 0.5000 |" in single
     assert "one training each" in single
+    cards[1][1] = card(22.0, 0.8, sha256="1")
+    with pytest.raises(ValueError, match="MSE were scored on different pairs"):
+        render(TABLES["table3"], cards)
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "same"),
+    [
+        ("batch_size", "4", True),
+        ("batch_size", "5", False),
+        ("data.share", "1", True),
+        ("data.share", "0.7", False),
+        ("model.attention", "False", True),
+        ("model.attention", "True", False),
+        ("data.pairs", "/a", True),
+        ("data.pairs", "/b", False),
+    ],
+)
+def test_a_run_with_other_settings_is_not_taken_for_this_one(tmp_path, name, flag, same):
+    config = {"batch_size": 4, "model": {"attention": False}, "data": {"share": 1.0, "pairs": "/a"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if same:
+        _check_settings(tmp_path, {name: flag})
+    else:
+        with pytest.raises(ValueError, match=f"other settings: {name} .* instead of {flag}"):
+            _check_settings(tmp_path, {name: flag})
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--scale", "small"], "needs --pairs, --test and --photographs"),
-        (["--pairs", "x"], "--pairs belongs to --scale small"),
+        (["--pairs", "x"], "--pairs has no effect at --scale paper"),
+        (["--steps", "5"], "--steps has no effect at --scale paper"),
+        (["--scale", "small", "--manual-dir", "x"], "--manual-dir has no effect"),
     ],
 )
 def test_reproduce_refuses_flags_that_do_not_go_together(tmp_path, capsys, flags, message):
@@ -71,14 +111,7 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
 
     def pretend(config, settings, folder, *, steps, tests):
         calls.append((config, settings, folder.name, steps, tests))
-        scored = {}
-        for name in tests:
-            scored[name] = tmp_path / str(len(calls)) / name
-            scored[name].mkdir(parents=True)
-            mean = {"paper": {"psnr": len(calls), "ssim": 0.5}}
-            card = {"mean": {"prediction": mean}}
-            (scored[name] / "scores.json").write_text(json.dumps(card))
-        return scored
+        return {name: card(len(calls), 0.5) for name in tests}
 
     monkeypatch.setattr("jdnet_jax.reproduce.runs.train_and_score", pretend)
     assert cli.main(["reproduce", "table1", "-o", str(tmp_path), "--manual-dir", "d"]) == 0
@@ -89,6 +122,9 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     ]
     # The network trained on Rain100H is scored on Rain12 too.
     assert set(calls[0][4]) == set(calls[2][4]) == {"rain100h", "rain12"}
+    # Each data set has its own download.
+    assert calls[1][1]["data.manual_dir"].endswith("d/rain100l")
+    assert calls[0][4]["rain12"]["data.manual_dir"].endswith("d/rain12")
     calls.clear()
     flags = ["table2", "-o", str(tmp_path), *SMALL, *folders(tmp_path / "data"), "--steps", "9"]
     assert cli.main(["reproduce", *flags]) == 0
@@ -96,6 +132,7 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     chosen = [c[1] for c in calls]
     assert {s["train_steps"] for s in chosen} == {"9"}
     assert [s["seed"] for s in chosen[:3]] == ["0", "1", "2"]
+    assert {c[4]["pairs"]["seed"] for c in calls} == {"0"}
     assert chosen[0]["model.attention"] == chosen[0]["model.calibration"] == "False"
     assert chosen[3]["model.attention"] == "False"
     assert "model.calibration" not in chosen[3]
@@ -111,9 +148,26 @@ def test_reproduce_trains_what_is_missing_and_prints_both(tmp_path, capfd, monke
     first = capfd.readouterr()
     assert first.err.count("python train.py") == 3
     assert "Negative SSIM" in first.out
-    assert "29.24" in first.out
+    assert "29.2365" in first.out
     assert (tmp_path / "out" / "table3_small.md").read_text() == first.out
     assert cli.main(["reproduce", *flags, "--seeds", "1"]) == 0
     again = capfd.readouterr()
     assert "python" not in again.err
     assert again.out == first.out
+    # Other settings are another experiment; other test pairs are scored anew.
+    assert cli.main(["reproduce", *flags, "--seeds", "1", "--batch-size", "1"]) == 2
+    assert "batch_size 2 instead of 1" in capfd.readouterr().err
+    write_pairs(tmp_path / "other", 3, seed=2)
+    other = [str(tmp_path / "other") if f == str(tmp_path / "test") else f for f in flags]
+    assert cli.main(["reproduce", *other, "--seeds", "1"]) == 0
+    scored = capfd.readouterr()
+    assert "python train.py" not in scored.err
+    assert scored.err.count("python eval.py") == 3
+    assert "3 pairs" in scored.out
+
+
+def test_reproduce_refuses_to_test_on_what_it_trains_on(tmp_path, capsys):
+    flags = ["table2", "-o", str(tmp_path / "out"), *SMALL, *folders(tmp_path)]
+    same = [str(tmp_path / "train") if f == str(tmp_path / "test") else f for f in flags]
+    assert cli.main(["reproduce", *same]) == 2
+    assert "background that is trained on" in capsys.readouterr().err

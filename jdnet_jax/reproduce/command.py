@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jdnet_jax.reproduce.experiments import (
     PROTOCOL,
     TABLES,
     Row,
-    Scores,
     Table,
     small_settings,
 )
+
+if TYPE_CHECKING:
+    from jdnet_jax.evaluation import Card
+
+SMALL = {"steps": 1500, "units": 4, "batch_size": 4}
+"""The small scale's settings where no flag gives others."""
 
 EXAMPLES = """\
 examples:
@@ -38,16 +43,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, help="folder for the runs and the table"
     )
     parser.add_argument("--scale", choices=["paper", "small"], default="paper")
-    parser.add_argument("--seeds", type=int, help="trainings of each kind (paper 1, small 3)")
+    parser.add_argument("--seeds", type=_count, help="trainings of each kind (paper 1, small 3)")
     paper = parser.add_argument_group("scale paper")
-    paper.add_argument("--manual-dir", type=Path, help="your download of the data sets")
+    paper.add_argument(
+        "--manual-dir",
+        type=Path,
+        help="your download of Rain100H; for table1, a folder with rain100h, rain100l and rain12",
+    )
     small = parser.add_argument_group("scale small")
     small.add_argument("--pairs", type=Path, help="folder of pairs in heavy rain to train on")
     small.add_argument("--test", type=Path, help="folder of pairs to score on")
     small.add_argument("--photographs", type=Path, help="folder of clean photographs to train on")
-    small.add_argument("--steps", type=int, default=1500, help="of every training (%(default)s)")
-    small.add_argument("--units", type=int, default=4, help="of the network (%(default)s)")
-    small.add_argument("--batch-size", type=int, default=4, help="crops a step (%(default)s)")
+    for name, what in (
+        ("steps", "of every training"),
+        ("units", "of the network"),
+        ("batch-size", "crops a step"),
+    ):
+        default = SMALL[name.replace("-", "_")]
+        small.add_argument(f"--{name}", type=_count, help=f"{what} ({default})")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,19 +75,22 @@ def run(arguments: argparse.Namespace) -> int:
     check_clone()
     table = TABLES[arguments.table]
     small = arguments.scale == "small"
-    folders = {
-        "pairs": arguments.pairs,
-        "test": arguments.test,
-        "photographs": arguments.photographs,
-    }
-    given = sorted(name for name, folder in folders.items() if folder is not None)
-    if small and len(given) < len(folders):
+    given = {n for n, value in vars(arguments).items() if value is not None}
+    needed, optional = {"pairs", "test", "photographs"}, set(SMALL)
+    foreign = given & ({"manual_dir"} if small else needed | optional)
+    if foreign:
+        flag = sorted(foreign)[0].replace("_", "-")
+        raise ValueError(f"--{flag} has no effect at --scale {arguments.scale}; leave it out")
+    if small and needed - given:
         raise ValueError("--scale small needs --pairs, --test and --photographs")
-    if not small and given:
-        raise ValueError(f"--{given[0]} belongs to --scale small; give --manual-dir instead")
+    if small:
+        _check_disjoint(arguments.pairs, arguments.test)
+    for name, value in SMALL.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
     seeds = range(arguments.seeds or (3 if small else 1))
-    scores = [[_score(table, row, seed, arguments) for seed in seeds] for row in table.rows]
-    text = render(table, scores, note=_note(arguments) if small else "")
+    cards = [[_score(table, row, seed, arguments) for seed in seeds] for row in table.rows]
+    text = render(table, cards, note=_note(arguments) if small else "")
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / f"{arguments.table}_{arguments.scale}.md"
     file.write_text(text, encoding="utf-8")
@@ -82,27 +98,33 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> Scores:
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed, not {text!r}")
+    return int(text)
+
+
+def _check_disjoint(pairs: Path, test: Path) -> None:
+    from jdnet_jax.data.folders import FolderPairs
+
+    trained, tested = FolderPairs(pairs), FolderPairs(test)
+    known = {trained.group(i) for i in range(len(trained))}
+    shared = [tested.files(i).name for i in range(len(tested)) if tested.group(i) in known]
+    if shared:
+        raise ValueError(
+            f"{len(shared)} of the pairs in {test} have a background that is trained on in "
+            f"{pairs}, such as {shared[0]}; take them out of one of the two"
+        )
+
+
+def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> Card:
     from jdnet_jax.reproduce.runs import train_and_score
 
     folder = arguments.output / arguments.scale / f"{row.run.name}_seed{seed}"
-    tests = {}
-    for other in (o for o in table.rows if o.run == row.run):
-        if arguments.scale == "paper":
-            tests[other.test] = {"test_pairs": other.test}
-        elif other.drawn is None:
-            tests["pairs"] = {"test_pairs": str(arguments.test.absolute())}
-        else:
-            tests[f"drawn_{other.drawn}"] = {
-                "test_pairs": "embedded",
-                "data.rain_style": other.drawn,
-            }
     if arguments.scale == "paper":
-        config, steps = row.run.config, 150_000
-        settings = {"seed": str(seed)}
+        config, steps, settings = row.run.config, 150_000, {"seed": str(seed)}
         if arguments.manual_dir is not None:
-            settings["data.manual_dir"] = str(arguments.manual_dir.absolute())
-        name = row.test
+            settings["data.manual_dir"] = _download(table, row.run.config, arguments)
     else:
         config, steps = "small", arguments.steps
         settings = small_settings(
@@ -112,48 +134,73 @@ def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> 
             batch_size=arguments.batch_size,
             steps=steps,
         ) | {"seed": str(seed), **row.run.changes}
-        name = "pairs" if row.drawn is None else f"drawn_{row.drawn}"
-    scored = train_and_score(config, settings, folder, steps=steps, tests=tests)
-    card = json.loads((scored[name] / "scores.json").read_text(encoding="utf-8"))
-    mean = card["mean"]["prediction"][PROTOCOL]
-    return float(mean["psnr"]), float(mean["ssim"])
+    tests = dict(_test(table, other, arguments) for other in table.rows if other.run == row.run)
+    cards = train_and_score(config, settings, folder, steps=steps, tests=tests)
+    return cards[_test(table, row, arguments)[0]]
 
 
-def render(table: Table, scores: Sequence[Sequence[Scores]], *, note: str = "") -> str:
+def _test(table: Table, row: Row, arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
+    """What a row is scored on: a name, and settings, among them one seed for all trainings."""
+    if arguments.scale == "paper":
+        settings = {"test_pairs": row.test, "seed": "0"}
+        if arguments.manual_dir is not None:
+            settings["data.manual_dir"] = _download(table, row.test, arguments)
+        return row.test, settings
+    if row.drawn is None:
+        return "pairs", {"test_pairs": str(arguments.test.absolute()), "seed": "0"}
+    return f"drawn_{row.drawn}", {
+        "test_pairs": "embedded",
+        "data.rain_style": row.drawn,
+        "seed": "0",
+    }
+
+
+def _download(table: Table, name: str, arguments: argparse.Namespace) -> str:
+    """Where the download of a data set lies: in a folder of its own where there are several."""
+    several = len({row.test for row in table.rows}) > 1
+    return str((arguments.manual_dir / name if several else arguments.manual_dir).absolute())
+
+
+def render(table: Table, cards: Sequence[Sequence[Card]], *, note: str = "") -> str:
     """The table as Markdown, ours beside the paper's.
 
     Args:
         table: The paper's.
-        scores: By row and seed.
+        cards: By row and seed; those of a row are of the same pairs.
         note: A paragraph that stands before the table.
 
     Returns:
         Markdown that ends with a newline. With several seeds, means and sample standard
         deviations.
+
+    Raises:
+        ValueError: The cards of a row are of different pairs.
     """
-    columns = [*table.columns, "PSNR, ours", "SSIM, ours", "PSNR, paper", "SSIM, paper"]
+    columns = [*table.columns, "PSNR, ours", "SSIM, ours", "PSNR, paper", "SSIM, paper", "ours on"]
     lines = [f"{table.title}", ""]
     if note:
         lines += [note, ""]
     lines += [
         "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(table.columns) + "---:|" * 4,
+        "|" + "---|" * len(table.columns) + "---:|" * 4 + "---|",
     ]
-    for row, of_seeds in zip(table.rows, scores, strict=True):
-        psnr, ssim = zip(*of_seeds, strict=True)
+    for row, of_seeds in zip(table.rows, cards, strict=True):
+        if len({card.evaluation.data.sha256 for card in of_seeds}) != 1:
+            raise ValueError(f"the trainings of {row.label[0]} were scored on different pairs")
+        means = [card.evaluation.means()[PROTOCOL] for card in of_seeds]
         cells = [
             *row.label,
-            _with_spread(psnr, 2),
-            _with_spread(ssim, 4),
-            f"{row.paper[0]:.2f}",
-            f"{row.paper[1]:g}",
+            _with_spread([mean.psnr for mean in means], 2),
+            _with_spread([mean.ssim for mean in means], 4),
+            *row.paper,
+            of_seeds[0].evaluation.data.edition,
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    count = len(scores[0])
+    count = len(cards[0])
     seeds = (
         "one training each"
         if count == 1
-        else (f"mean and standard deviation of {count} trainings each")
+        else f"mean and standard deviation of {count} trainings each"
     )
     lines += ["", f"Protocol `{PROTOCOL}`, PSNR in dB; ours: {seeds}.", ""]
     return "\n".join(lines)
@@ -168,6 +215,7 @@ def _note(arguments: argparse.Namespace) -> str:
     return (
         f"This is the scaled-down experiment: {arguments.units} joint units instead of 32, "
         f"{arguments.steps} steps of {arguments.batch_size} crops instead of 150,000 of 12, "
-        "trained on drawn rain and on the few pairs at hand. Its scores do not compare with the "
+        "trained on drawn rain and, but for light rain, on the few pairs at hand; the last column "
+        "says what it was scored on. Its scores do not compare with the "
         "paper's; what may compare is which row is better, and by how much against the spread."
     )

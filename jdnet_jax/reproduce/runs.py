@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jdnet_jax
+from jdnet_jax.evaluation import Card, CardError, read_card
+from jdnet_jax.pretrained import load_variables
+from jdnet_jax.weights import weights_sha256
 
 CLONE = Path(jdnet_jax.__file__).parent.parent
 """Where `train.py`, `eval.py` and `configs/` are."""
@@ -34,11 +39,11 @@ def train_and_score(
     *,
     steps: int,
     tests: Mapping[str, Mapping[str, str]],
-) -> dict[str, Path]:
+) -> dict[str, Card]:
     """Trains a network and scores its last checkpoint, as far as that has not been done.
 
     Each step is a process of its own, as if its command had been typed; a training that stopped is
-    gone on with.
+    gone on with. A card is used again if it is of this checkpoint and these test settings.
 
     Args:
         config: A file of `configs/`, without its ending.
@@ -48,28 +53,75 @@ def train_and_score(
         tests: By name, the settings that say which pairs to score on.
 
     Returns:
-        By name, the folder with the scores.
+        By name, the result card.
 
     Raises:
-        ValueError: A program failed; it has told why on stderr.
+        ValueError: The folder holds a run with other settings, or a program failed; it has told
+            why on stderr.
     """
     chosen = [f"--config=configs/{config}.py", *_flags(settings)]
     last = folder / "checkpoints" / str(steps)
-    if not last.exists():
+    if last.exists():
+        _check_settings(folder, settings)
+    else:
         _run("train.py", *chosen, f"--workdir={folder.absolute()}")
-    scored = {}
+    sha256 = weights_sha256(load_variables(last)[1])
+    cards = {}
     for name, test in tests.items():
-        scored[name] = folder / "scores" / name
-        if not (scored[name] / "scores.json").exists():
+        output = folder / "scores" / name
+        card = _card(output, sha256, test)
+        if card is None:
             _run(
                 "eval.py",
                 *chosen,
                 *_flags(test),
                 f"--checkpoint={last.absolute()}",
-                f"--output={scored[name].absolute()}",
+                f"--output={output.absolute()}",
                 "--overwrite",
             )
-    return scored
+            card = read_card(output)
+        cards[name] = card
+    return cards
+
+
+def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
+    saved = _flat(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    other = {name: saved.get(name) for name in settings if not _same(saved, name, settings[name])}
+    if other:
+        told = ", ".join(f"{n} {value} instead of {settings[n]}" for n, value in other.items())
+        raise ValueError(
+            f"{folder} holds a training with other settings: {told}. Give the same ones again, or "
+            "another --output"
+        )
+
+
+def _card(output: Path, sha256: str, test: Mapping[str, str]) -> Card | None:
+    """The card in a folder, None if it is none or of something else."""
+    try:
+        card = read_card(output)
+    except CardError:
+        return None
+    settings = _flat(card.config)
+    same = all(_same(settings, name, value) for name, value in test.items())
+    return card if same and card.weights is not None and card.weights.sha256 == sha256 else None
+
+
+def _same(settings: Mapping[str, Any], name: str, flag: str) -> bool:
+    """Whether a setting has the value that a flag gives it."""
+    value = settings.get(name)
+    if isinstance(value, float):
+        return value == float(flag)
+    return str(value) == flag
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def _flags(settings: Mapping[str, str]) -> list[str]:
