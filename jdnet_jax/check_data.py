@@ -22,9 +22,18 @@ examples:
 
 A folder holds pairs of rainy and clean pictures in any layout that training reads, or photographs
 to draw rain on, or folders of such sets. Sets of different folders and splits are searched for
-photographs that they share: as they are, turned, mirrored, cut or compressed once more.
+photographs that they share: as they are, turned, mirrored, compressed once more, at another scale,
+or cut. A picture that was scaled or compressed may be missed if it lost more than a twentieth of a
+side; one whose pixels are as they were is found in small parts, too.
 
 exit status: 0 nothing is wrong, 1 there are problems, 2 nothing was checked (see the message)."""
+
+
+LIMIT = (
+    "where more than a twentieth of a side was cut off, pictures that were also scaled or compressed"
+    " may be missed"
+)
+"""What a search for shared photographs does not find, see `jdnet_jax.data.shared_scenes`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +87,8 @@ def as_text(report: Report) -> str:
         names = [str(one.listed.path) for one in report.sets]
         lines.append("shared photographs")
         lines += [f"  {'searched':9} {names[i]} and {names[j]}" for i, j in report.compared]
-        lines += [f"  {f.severity:9} {f.line()}" for f in report.shared] + [""]
+        lines += [f"  {f.severity:9} {f.line()}" for f in report.shared]
+        lines += [f"  {'limit':9} {LIMIT}", ""]
     remarks = len(report.findings) - report.num_problems
     lines.append(f"{counted(report.num_problems, 'problem')}, {counted(remarks, 'remark')}")
     return "\n".join(lines)

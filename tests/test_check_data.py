@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage import data
 
 from jdnet_jax.cli import main
 from jdnet_jax.data.findings import problem
 from jdnet_jax.data.jpeg_traces import JPEG_TRACE, jpeg_trace, wet_blocks
 from jdnet_jax.data.pair_checks import shows_one_scene
+from jdnet_jax.data.scene_overlay import align_at_one_size
 from jdnet_jax.data.set_identity import identify, split_of
 from jdnet_jax.data.shared_scenes import find_shared, fingerprint
 
@@ -27,6 +29,12 @@ def scene(seed, height=HEIGHT, width=WIDTH):
     shapes = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     texture = rng.integers(-15, 16, (height, width, 1))
     return (np.asarray(shapes) + texture).clip(1, 190).astype(np.uint8)
+
+
+def smooth_scene(seed, height=240, width=320):
+    """The same, smooth as photographs are: of noise from pixel to pixel, JPEG leaves little."""
+    small = Image.fromarray(scene(seed))
+    return np.array(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def with_rain(clean, seed, streaks=30):
@@ -588,11 +596,11 @@ def test_jpeg_trace_needs_the_grid_and_blocks():
     assert jpeg_trace(np.full((160, 240, 3), 255, np.uint8)) is None
 
 
-@given(seed=st.integers(0, 50), turn=st.integers(0, 7), data=st.data())
+@given(seed=st.integers(0, 50), turn=st.integers(0, 7), drawn=st.data())
 @settings(max_examples=25, deadline=None)
-def test_find_shared_exact_crop_in_any_orientation(seed, turn, data):
+def test_find_shared_exact_crop_in_any_orientation(seed, turn, drawn):
     picture = scene(seed, 150, 190)
-    top, left = data.draw(st.integers(0, 50)), data.draw(st.integers(0, 90))
+    top, left = drawn.draw(st.integers(0, 50)), drawn.draw(st.integers(0, 90))
     crop = np.rot90(picture[top : top + 100, left : left + 100], turn % 4)
     crop = np.ascontiguousarray(crop if turn < 4 else crop.transpose(1, 0, 2))
     pictures = ([picture, scene(100, 150, 190)], [scene(101), crop])
@@ -603,14 +611,37 @@ def test_find_shared_exact_crop_in_any_orientation(seed, turn, data):
 
 @pytest.mark.parametrize("quality", [90, 50])
 def test_find_shared_compressed_once_more(quality):
-    # Smooth as photographs are; of noise from pixel to pixel, JPEG leaves little.
-    small = [Image.fromarray(scene(seed)) for seed in range(6)]
-    large = [np.array(s.resize((320, 240), Image.Resampling.BICUBIC)) for s in small]
-    pictures = (large, [])
+    pictures = ([smooth_scene(seed) for seed in range(6)], [])
     pictures[1].extend(through_jpeg(p[1:, 1:], quality) for p in pictures[0])
     first, second = ([fingerprint(p) for p in side] for side in pictures)
     found = find_shared(first, second, lambda side, index: pictures[side][index])
     assert [(one.first, one.second) for one in found] == [(i, i) for i in range(6)]
+
+
+@pytest.mark.parametrize("size", [(120, 80), (480, 320), (128, 128)])
+def test_find_shared_resized(size):
+    originals = [smooth_scene(seed) for seed in range(4)]
+    resized = [
+        np.rot90(Image.fromarray(p[1:-1, 2:]).resize(size, Image.Resampling.BICUBIC))
+        for p in originals[1:]
+    ]
+    pictures = (originals, [through_jpeg(np.ascontiguousarray(p), 80) for p in resized])
+    first, second = ([fingerprint(p) for p in side] for side in pictures)
+    found = find_shared(first, second, lambda side, index: pictures[side][index])
+    assert found == [(i + 1, i, "other scale") for i in range(3)]
+
+
+def test_align_at_one_size_needs_details_in_common():
+    """A dark shore under a bright sky, twice: in brightness they are as good as one."""
+    shore = np.linspace(200, 30, 160)[:, None, None] * np.ones((1, 240, 3))
+    first, second = (
+        (shore + 0.2 * photograph[:160, :240]).clip(0, 255).astype(np.uint8)
+        for photograph in (data.coffee(), data.chelsea())
+    )
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.95
+    assert not align_at_one_size(first, second, range(8))
+    half = np.array(Image.fromarray(first).resize((120, 80), Image.Resampling.BICUBIC))
+    assert align_at_one_size(first, half, [0])
 
 
 def test_find_shared_flat_pictures_are_no_scene():
