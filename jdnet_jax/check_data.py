@@ -21,7 +21,7 @@ examples:
     python -m jdnet_jax check-data BSDS500/images Rain100H/test --json report.json
 
 A folder holds pairs of rainy and clean pictures in any layout that training reads, or photographs
-to draw rain on, or folders of such sets. Sets of different folders and splits are searched for
+to draw rain on, or folders of such sets. Each set is searched against the others for
 photographs that they share: as they are, turned, mirrored, compressed once more, at another scale,
 or cut. A picture that was scaled or compressed may be missed if it lost more than a twentieth of a
 side; one whose pixels are as they were is found in small parts, too.
@@ -30,8 +30,8 @@ exit status: 0 nothing is wrong, 1 there are problems, 2 nothing was checked (se
 
 
 LIMIT = (
-    "where more than a twentieth of a side was cut off, pictures that were also scaled or compressed"
-    " may be missed"
+    "where more than a twentieth of a side was cut off, pictures that were also scaled or"
+    " compressed may be missed"
 )
 """What a search for shared photographs does not find, see `jdnet_jax.data.shared_scenes`."""
 
@@ -83,10 +83,9 @@ def as_text(report: Report) -> str:
     for one in report.sets:
         lines += [str(one.listed.path), *(f"  {k:9} {v}" for k, v in _summary(one).items())]
         lines += [f"  {f.severity:9} {f.line()}" for f in one.findings] + [""]
-    if report.compared:
-        names = [str(one.listed.path) for one in report.sets]
-        lines.append("shared photographs")
-        lines += [f"  {'searched':9} {names[i]} and {names[j]}" for i, j in report.compared]
+    if len(report.sets) > 1:
+        told = f"each of the {len(report.sets)} sets against the others"
+        lines += ["shared photographs", f"  {'searched':9} {told}"]
         lines += [f"  {f.severity:9} {f.line()}" for f in report.shared]
         lines += [f"  {'limit':9} {LIMIT}", ""]
     remarks = len(report.findings) - report.num_problems
@@ -113,10 +112,6 @@ def as_json(report: Report) -> dict[str, Any]:
                 "findings": [vars(finding) for finding in one.findings],
             }
             for one in report.sets
-        ],
-        "compared": [
-            [str(report.sets[i].listed.path), str(report.sets[j].listed.path)]
-            for i, j in report.compared
         ],
         "shared": [vars(finding) for finding in report.shared],
     }

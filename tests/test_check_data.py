@@ -490,7 +490,7 @@ def test_check_data_train_and_test_share_a_background(tmp_path, kind):
     write_pairs(tmp_path / "rain" / "test", range(3))
     write_pairs(tmp_path / "rain" / "train", range(10, 13))
     status, report = check(tmp_path, tmp_path / "rain")
-    assert (status, told(report), len(report["compared"])) == (0, set(), 1)
+    assert (status, told(report), report["shared"]) == (0, set(), [])
     clean = np.ascontiguousarray(PARENTS[kind](scene(1)))
     save(clean, tmp_path / "rain/train/clean/11.png")
     save(with_rain(clean, 11), tmp_path / "rain/train/rainy/11.png")
@@ -510,11 +510,22 @@ def test_check_data_every_pair_of_a_shared_background_is_counted(tmp_path):
     assert "2 of 3 pairs" in report["shared"][0]["what"]
 
 
-def test_check_data_same_split_not_compared(tmp_path):
-    for name in ("heavy_test", "light_test"):
+@pytest.mark.parametrize(
+    ("names", "severity"),
+    [
+        (("heavy_test", "light_test"), "remark"),
+        (("train/a", "train/b"), "remark"),
+        (("train/a", "val/a"), "problem"),
+        (("a", "b"), "problem"),
+        (("a", "train"), "problem"),
+    ],
+)
+def test_check_data_every_two_sets_are_compared(tmp_path, capsys, names, severity):
+    for name in names:
         write_pairs(tmp_path / "rain" / name, range(2))
     status, report = check(tmp_path, tmp_path / "rain")
-    assert (status, report["compared"], len(report["sets"])) == (0, [], 2)
+    assert (status, told(report)) == (severity == "problem", {(severity, "shared-background")})
+    assert "each of the 2 sets against the others" in capsys.readouterr().out
 
 
 def test_check_data_photographs_and_the_crops_made_of_them(tmp_path):
