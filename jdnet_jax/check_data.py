@@ -109,6 +109,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "sizes": {f"{w}x{h}": n for (h, w), n in one.sizes.items()},
                 "formats": dict(one.formats),
                 "dry_share": one.dry_share,
+                "num_additive": one.num_additive if one.listed.layout else None,
                 "findings": [vars(finding) for finding in one.findings],
             }
             for one in report.sets
@@ -126,9 +127,9 @@ def _summary(one: SetReport) -> dict[str, str]:
             lines["data set"] = one.identity.line
         lines["split"] = listed.split or "not in its name"
         lines["layout"] = listed.layout.replace("_", " ")
-        lines["pairs"] = f"{one.pictures:,} with {one.backgrounds:,} backgrounds"
+        lines["pairs"] = f"{one.pictures:,} with {counted(one.backgrounds, 'background')}"
     else:
-        lines["pictures"] = f"{one.pictures:,} without partners, {one.backgrounds:,} different ones"
+        lines["pictures"] = f"{one.pictures:,} without partners, {one.backgrounds:,} different"
     if not sizes:
         return lines
     lines["sizes"] = ", ".join(f"{w}x{h} ({n:,})" for (h, w), n in sizes[:8])
@@ -136,5 +137,10 @@ def _summary(one: SetReport) -> dict[str, str]:
         lines["sizes"] += f" and {len(sizes) - 8:,} more sizes"
     lines["files"] = ", ".join(f"{kind} ({n:,})" for kind, n in one.formats.items())
     if one.dry_share is not None:
-        lines["rain"] = f"{one.dry_share:.0%} of the pixels nearly dry (median)"
+        lines["rain"] = f"{one.dry_share:.0%} of the pixels nearly dry (median); {_additive(one)}"
     return lines
+
+
+def _additive(one: SetReport) -> str:
+    share = "all" if one.num_additive == one.pictures else f"{one.num_additive:,} of the"
+    return f"additive, O = min(B + R, 255), in {share if one.num_additive else 'none of the'} pairs"

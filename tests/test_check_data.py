@@ -95,6 +95,26 @@ def test_check_data_set_in_order(tmp_path, capsys):
     assert out.endswith("0 problems, 0 remarks\n")
 
 
+def test_check_data_says_where_rain_is_additive(tmp_path, capsys):
+    root = write_pairs(tmp_path / "set", range(3))
+    assert check(tmp_path, root)[1]["sets"][0]["num_additive"] == 3
+    line = "of the pixels nearly dry (median); additive, O = min(B + R, 255), in"
+    assert f"{line} all pairs\n" in capsys.readouterr().out
+    darker(root)
+    assert check(tmp_path, root)[1]["sets"][0]["num_additive"] == 2
+    assert f"{line} 2 of the pairs\n" in capsys.readouterr().out
+    save(scene(9), tmp_path / "photographs" / "9.png")
+    assert check(tmp_path, tmp_path / "photographs")[1]["sets"][0]["num_additive"] is None
+
+
+def test_check_data_counts_one_as_one(tmp_path, capsys):
+    check(tmp_path, write_pairs(tmp_path / "rain12", range(1)))
+    out = capsys.readouterr().out
+    assert "1 with 1 background\n" in out
+    assert "Rain12 test, 1 pair (no published edition)" in out
+    assert "1 pair makes no" in out
+
+
 def test_check_data_progress_on_stderr(tmp_path, capsys):
     assert main(["check-data", str(write_pairs(tmp_path / "set"))]) == 0
     out, err = capsys.readouterr()

@@ -133,6 +133,8 @@ def test_folder_pairs_system_files_and_rain_layers_ignored(tmp_path):
 def test_folder_pairs_edition_tells_path_and_count(tmp_path):
     write_pairs(tmp_path, "rainy/{}.png", "clean/{}.png")
     assert FolderPairs(tmp_path).edition == f"{tmp_path}, 3 pairs"
+    write_pairs(tmp_path / "one", "rainy/{}.png", "clean/{}.png", count=1)
+    assert FolderPairs(tmp_path / "one").edition == f"{tmp_path}/one, 1 pair"
     assert FolderPairs(tmp_path, edition="mine").edition == "mine"
 
 

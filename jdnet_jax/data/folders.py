@@ -47,7 +47,7 @@ class FolderPairs:
     ) -> None:
         folder = Path(path)
         self.layout, self._files = find_pairs(folder, layout=layout)
-        self.edition = edition or f"{folder}, {len(self)} pairs"
+        self.edition = edition or f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
         if additive_rain:
             check_not_swapped(self._read, [f.name for f in self._files], where=str(folder))
 

@@ -37,6 +37,8 @@ class SetReport:
         formats: format and mode of the files, such as ``PNG RGB``, and how many have them.
         dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
             most; None where there are no pairs.
+        num_additive: the pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
+            clean picture. The rain of these can be moved onto other backgrounds.
         findings: problems first.
     """
 
@@ -47,6 +49,7 @@ class SetReport:
     sizes: Mapping[tuple[int, int], int]
     formats: Mapping[str, int]
     dry_share: float | None
+    num_additive: int
     findings: tuple[Finding, ...]
 
 
@@ -131,6 +134,7 @@ def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
         sizes,
         Counter(f"{header.format} {header.mode}" for header in listed.headers.values()),
         dry_share,
+        sum(pair.darker_share == 0 for pair in facts.pairs),
         tuple(findings),
     )
 

@@ -158,13 +158,13 @@ def _named(
     if split == "validation":
         line = f"{published.title}, {counted(count, 'pair')} held out for validation"
     elif chosen not in fitting:
-        line = f"{published.title} {chosen}, {counted(count, 'pair')} (no published edition)"
+        line = f"{line.partition(' (')[0]} (no published edition)"
         counts = ", ".join(f"{n} ({what})" for n, what in published.editions[chosen].items())
         findings.append(
             find(
                 "edition",
-                f"{counted(count, 'pair')} make no published edition of {published.title} {chosen},"
-                f" which has {counts}",
+                f"{counted(count, 'pair')} {'makes' if count == 1 else 'make'} no published edition"
+                f" of {published.title} {chosen}, which has {counts}",
                 (),
                 "complete the download, or say beside every score that it is on a part",
             )
