@@ -283,7 +283,7 @@ def test_folder_pairs_two_files_of_one_name_refused(tmp_path):
 def test_folder_pairs_index_out_of_range(tmp_path, index):
     write_pairs(tmp_path, "rainy/{}.png", "clean/{}.png")
     source = FolderPairs(tmp_path)
-    for ask in (source.__getitem__, source.group, source.files):
+    for ask in (source.__getitem__, source.name, source.group, source.files):
         with pytest.raises(IndexError, match=r"pairs 0\.\.2"):
             ask(index)
 
@@ -416,12 +416,18 @@ class Numbered:
         clean = make_pair(index // 3)[1]
         return {"name": str(index), "rainy": add_rain(clean, index), "clean": clean}
 
+    def name(self, index):
+        return str(index)
+
     def group(self, index):
         return f"background {index // 3}"
 
 
 def names(source):
-    return [source[i]["name"] for i in range(len(source))]
+    """By both ways to ask for them."""
+    told = [source.name(i) for i in range(len(source))]
+    assert told == [source[i]["name"] for i in range(len(source))]
+    return told
 
 
 @settings(deadline=None)  # it draws pictures, slowly on a busy machine
@@ -506,6 +512,7 @@ def test_in_memory_pairs_reads_each_pair_once_and_shares_clean_pictures():
         for side in ("name", "rainy", "clean"):
             np.testing.assert_array_equal(kept[index][side], fresh[index][side])
         assert kept.group(index) == fresh.group(index)
+        assert kept.name(index) == fresh.name(index)
     assert source.read == 6
     assert np.shares_memory(kept[0]["clean"], kept[2]["clean"])
     assert not np.shares_memory(kept[0]["clean"], kept[3]["clean"])

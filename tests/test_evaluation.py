@@ -32,8 +32,10 @@ class Pairs:
     def __getitem__(self, index):
         return self._pairs[index]
 
-    def group(self, index):
+    def name(self, index):
         return self._pairs[index]["name"]
+
+    group = name
 
 
 def flat(level, *, height=12, width=14):

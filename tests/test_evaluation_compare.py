@@ -12,6 +12,8 @@ from PIL import Image
 from test_evaluation import Pairs, pair
 from test_evaluation_card import make_card, quickstart_config, write_pairs
 
+from jdnet_jax import metrics
+from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.evaluation import comparison, evaluate_pairs
 from jdnet_jax.evaluation.command import compare, evaluate
 from jdnet_jax.evaluation.compare import named
@@ -229,14 +231,51 @@ def test_compare_takes_cards_folders_of_cards_and_folders_of_predictions(scored,
     assert tables(compare(config, entries[:2], progress=False))[1] == [r[:5] for r in rgb]
     with pytest.raises(ValueError, match=r"--config\.test_pairs"):
         compare(config, entries, progress=False)
+    assert compare(None, entries[:2], progress=False) == compare(config, entries[:2])
+    with pytest.raises(ValueError, match=r"predictions/mine holds no result card.*give --config"):
+        compare(None, entries, progress=False)
 
 
-def test_compare_refuses_a_card_of_other_pairs_before_scoring(scored, tmp_path):
+def test_compare_refuses_a_card_of_other_names_before_scoring(scored, tmp_path):
     config, predictions, out = scored
     (predictions / "1.png").write_bytes(b"not looked at")
-    config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100), (70, 51))))
-    with pytest.raises(ValueError, match=r"same pairs.* card: .*/pairs, 2 pairs.*test_pairs: .*/o"):
+    config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100),)))
+    with pytest.raises(
+        ValueError, match=r"same names, but card was .*/pairs, 2 .*others, 1 pair\."
+    ):
         compare(config, [f"card={out}", str(predictions)], progress=False)
+
+
+def test_compare_refuses_a_card_of_other_pixels(scored, tmp_path):
+    config, predictions, out = scored
+    config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100), (70, 51))))
+    with pytest.raises(ValueError, match=r"same pairs.* card: .*/pairs, 2 pairs.* mine: .*/others"):
+        compare(config, [f"card={out}", str(predictions)], progress=False)
+    other = evaluate(
+        config, checkpoint=None, predictions=str(predictions), output=str(tmp_path / "b")
+    )
+    assert "others" in other
+    with pytest.raises(ValueError, match=r"same pairs.* out: .*/pairs, .* b: .*/others"):
+        compare(None, [str(out), str(tmp_path / "b"), str(predictions)], progress=False)
+
+
+def test_compare_reads_every_pair_once(scored, tmp_path, monkeypatch):
+    config, predictions, _ = scored
+    (tmp_path / "copy").mkdir()
+    for file in predictions.iterdir():
+        (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
+    read, scores = [], []
+    getitem, score = FolderPairs.__getitem__, metrics.score
+    monkeypatch.setattr(
+        FolderPairs, "__getitem__", lambda self, i: read.append(i) or getitem(self, i)
+    )
+    monkeypatch.setattr(
+        "jdnet_jax.evaluation.scores.score", lambda *a, **k: scores.append(a) or score(*a, **k)
+    )
+    compare(config, [str(predictions), str(tmp_path / "copy")], progress=False)
+    assert read == [0, 1]
+    # Of two pairs: two methods and the rainy picture, under three protocols each.
+    assert len(scores) == 2 * 3 * 3
 
 
 def test_compare_refuses_a_file_that_is_no_card(scored):
@@ -275,7 +314,7 @@ def test_eval_reads_compare_up_to_the_next_flag():
 
 def run_eval(*arguments):
     return subprocess.run(
-        [sys.executable, "eval.py", "--config", "configs/small.py", *map(str, arguments)],
+        [sys.executable, "eval.py", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -298,7 +337,9 @@ def test_eval_compares_from_the_command_line(tmp_path):
     [
         (["--compare", "a", "--checkpoint", "small"], "--compare takes result cards"),
         (["--compare", "nowhere"], "nowhere: there is no result card"),
-        (["stray", "--checkpoint", "small"], "'stray' belongs to no flag"),
+        (["--compare", "samples"], "samples holds no result card"),
+        (["--checkpoint", "small"], "--config says which pairs to score on"),
+        (["--config", "configs/small.py", "stray", "--checkpoint", "small"], "'stray' belongs to"),
     ],
 )
 def test_eval_refuses(arguments, message):

@@ -63,7 +63,11 @@ class FolderPairs:
             PairError: the pixels of a file are damaged.
         """
         rainy, clean = self._read(check_index(index, len(self)))
-        return {"name": self._files[index].name, "rainy": rainy, "clean": clean}
+        return {"name": self.name(index), "rainy": rainy, "clean": clean}
+
+    def name(self, index: int) -> str:
+        """The name of the pair at ``index``."""
+        return self._files[check_index(index, len(self))].name
 
     def group(self, index: int) -> str:
         """The name of the background; the first call decodes every clean picture once."""

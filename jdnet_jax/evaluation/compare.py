@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.evaluation.card import CARD_FILE, read_card
 from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.means import paired_difference
@@ -81,6 +82,26 @@ def check_same_pairs(data: Sequence[tuple[str, DataFingerprint]]) -> None:
             f"methods are compared on the same pairs, with the same names, but there are {listed}. "
             "Score them all with the same test_pairs"
         )
+
+
+def check_same_names(evaluations: Mapping[str, Evaluation], source: PairSource) -> None:
+    """Refuses pairs that have other names than those scored; decodes no picture.
+
+    Args:
+        evaluations: name -> evaluation.
+        source: the pairs that other methods are to be scored on.
+
+    Raises:
+        ValueError: the names differ; the message says whose.
+    """
+    names = {source.name(index) for index in range(len(source))}
+    for method, evaluation in evaluations.items():
+        if {picture.name for picture in evaluation.pictures} != names:
+            raise ValueError(
+                f"methods are compared on the same pairs, with the same names, but {method} was "
+                f"scored on {evaluation.data.edition}, and the test_pairs are {source.edition}. "
+                "Score them all with the same test_pairs"
+            )
 
 
 def comparison(evaluations: dict[str, Evaluation]) -> str:
