@@ -38,7 +38,7 @@ class SetReport:
         dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
             most; None where there are no pairs.
         num_additive: the pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
-            clean picture. The rain of these can be moved onto other backgrounds.
+            clean picture. Only such rain can be moved (:mod:`jdnet_jax.data.moved_rain`).
         findings: problems first.
     """
 
