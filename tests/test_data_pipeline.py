@@ -31,6 +31,9 @@ class MadePairs:
         clean = self._clean[index]
         return {"name": f"pair{index}", "rainy": clean + 1, "clean": clean.copy()}
 
+    def name(self, index):
+        return f"pair{index}"
+
     def group(self, index):
         return f"pair{index}"
 

@@ -236,6 +236,7 @@ def test_synthetic_pairs_are_function_of_seed_and_index():
 def test_synthetic_pairs_names_are_unique():
     pairs = SyntheticPairs(EmbeddedPhotographs("test"), style=STYLES["light"], seed=0, count=6)
     assert len({pairs[i]["name"] for i in range(6)}) == 6
+    assert [pairs[i]["name"] for i in range(6)] == [pairs.name(i) for i in range(6)]
     assert "6 pairs" in pairs.edition
     with pytest.raises(IndexError):
         pairs[6]

@@ -373,8 +373,11 @@ class SyntheticPairs:
         clean = self._photographs[index % len(self._photographs)]
         rng = np.random.default_rng([self._seed, index])
         layer = draw_rain_layer(rng, *clean.shape[:2], style=self._style)
-        name = f"{self.group(index)}_{index:04d}"
-        return {"name": name, "rainy": add_rain(clean, layer), "clean": clean}
+        return {"name": self.name(index), "rainy": add_rain(clean, layer), "clean": clean}
+
+    def name(self, index: int) -> str:
+        """The name of pair ``index``: that of its photograph, and the index."""
+        return f"{self.group(index)}_{index:04d}"
 
     def group(self, index: int) -> str:
         """The name of the photograph under pair ``index``."""
