@@ -14,6 +14,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from jdnet_jax.training.processes import check_same, is_first, together
 from jdnet_jax.training.state import TrainState, best_parameters
+from jdnet_jax.weights.files import alone
 
 BEST_METRIC = "ssim"
 """The validation score by which the best checkpoint is known: what the paper's loss maximises."""
@@ -46,7 +47,6 @@ class Checkpoints:
     def __init__(self, directory: Path, *, keep_latest: int = 2, read_only: bool = False) -> None:
         self._directory = directory.absolute()
         self._writes = not read_only and is_first()
-        me = jax.process_index()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(
                 [
@@ -58,10 +58,7 @@ class Checkpoints:
             cleanup_tmp_directories=self._writes,
             create=False,
             save_root_metadata=self._writes,
-            # Orbax's own barriers would have the others wait for minutes for one that failed.
-            multiprocessing_options=ocp.options.MultiprocessingOptions(
-                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
-            ),
+            multiprocessing_options=alone(),
         )
         if read_only:
             self._manager = ocp.CheckpointManager(self._directory, options=options)
@@ -74,8 +71,8 @@ class Checkpoints:
             if not self._writes:  # after the first has tidied up
                 if not self._directory.is_dir():
                     raise FileNotFoundError(
-                        f"process {me} does not see {self._directory}; the run directory must lie "
-                        "on a file system that all processes share"
+                        f"process {jax.process_index()} does not see {self._directory}; the run "
+                        "directory must lie on a file system that all processes share"
                     )
                 self._manager = ocp.CheckpointManager(self._directory, options=options)
 

@@ -111,25 +111,23 @@ def parallel_step(devices: Sequence[jax.Device] | None = None, **arguments: Any)
         after, metrics = train_step(state, rainy, clean, average=average, **arguments)
         return after, metrics | {"signal": lax.pmax(signal, AXIS)}
 
-    mapped = Compiled(
-        jax.pmap(
-            on_each,
-            axis_name=AXIS,
-            devices=devices,
-            in_axes=(None, 0, 0, 0),
-            out_axes=None,
-            donate_argnums=0,
-        )
+    mapped: Callable[..., tuple[TrainState, Metrics]] = jax.pmap(
+        on_each,
+        axis_name=AXIS,
+        devices=devices,
+        in_axes=(None, 0, 0, 0),
+        out_axes=None,
+        donate_argnums=0,
     )
+    if jax.process_count() == 1:
+        # What pmap compiles ahead of time refuses a process's part of the batch.
+        mapped = Compiled(mapped)
     here = len(jax.local_devices() if devices is None else devices)
 
     def step(
         state: TrainState, rainy: Any, clean: Any, signal: int = 0
     ) -> tuple[TrainState, Metrics]:
-        after: tuple[TrainState, Metrics] = mapped(
-            state, rainy, clean, np.full(here, signal, np.int32)
-        )
-        return after
+        return mapped(state, rainy, clean, np.full(here, signal, np.int32))
 
     return step
 
