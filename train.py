@@ -54,6 +54,14 @@ def main(_: list[str]) -> None:
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
         raise SystemExit(f"train.py: error: {error}") from error
+    except RuntimeError as error:
+        if NUM_PROCESSES.value is None and CLUSTER.value is None:
+            raise
+        # What JAX raises where another process is gone.
+        raise SystemExit(
+            f"train.py: error: {' '.join(str(error).split())}; another process ended, most likely: "
+            "see what it says. Give the same command to all of them again"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def restore_newest(
         checkpoints: Those of the run directory.
         like: The first state of the training, in host memory, for names, shapes and types.
         check: Of the saved config, the position and the step: raises ValueError if it is another
-            training, and returns what there is to tell.
+            training, and returns what differs and may.
 
     Raises:
         ValueError: It is of another training.
@@ -88,5 +88,11 @@ def restore_newest(
             failure = str(error)
         complaints = [told for told in gather(failure) if told is not None]
         if not complaints:
-            return Beginning(state, position, remarks + changed)
+            remarks += [f"now other: {change}" for change in changed]
+            if position.pictures is None:
+                remarks.append(
+                    f"the checkpoint of step {newest} does not tell which pictures it was trained "
+                    "on; they were not compared"
+                )
+            return Beginning(state, position, remarks)
         remarks.append(f"{complaints[0]}; it is now in {checkpoints.set_aside(newest)}")
