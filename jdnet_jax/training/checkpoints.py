@@ -266,4 +266,6 @@ def _sha256(state: TrainState) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    # Tensorstore begins with long paths and ends with the reason.
+    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"
