@@ -1,5 +1,6 @@
 """A training that is stopped, killed or hurt, and given again."""
 
+import os
 import random
 import shutil
 import signal
@@ -11,10 +12,11 @@ from test_training_loop import tiny_config, whole_state
 from training_process import STEPS, Process, assert_same_end
 
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.training import train
+from jdnet_jax.training import Stopped, train
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import NotFiniteError
 from jdnet_jax.training.metrics_log import MetricsLog, read_metrics
+from jdnet_jax.training.validation import Validation
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +165,6 @@ def test_train_tells_of_a_full_disk_and_keeps_what_there_was(whole, tmp_path, mo
 
 def test_train_tells_of_a_vanished_run_directory(tmp_path, monkeypatch):
     workdir = tmp_path / "run"
-    from jdnet_jax.training.validation import Validation
-
     validate = Validation.__call__
 
     def vanish(self, *arguments, **options):
@@ -188,6 +188,30 @@ def test_metrics_log_takes_back_what_comes_again(tmp_path):
         (2, 0.1 + 0.2),
         (3, 0.5),
     ]
+
+
+def test_train_stopped_in_its_validation_catches_up_with_it(whole, tmp_path, monkeypatch):
+    validate = Validation.__call__
+
+    def interrupted(self, *arguments, stop, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not stop():
+            time.sleep(0.01)
+        return validate(self, *arguments, stop=stop, **options)
+
+    # Each start but the first begins with the validation that the one before owes.
+    turns = {3: [interrupted], 6: [validate, interrupted], 7: [validate, interrupted]}
+    for step, methods in turns.items():
+        monkeypatch.setattr(Validation, "__call__", in_turn(methods))
+        with pytest.raises(Stopped, match=f"at step {step}"):
+            train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
+    monkeypatch.setattr(Validation, "__call__", validate)
+    train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
+    assert_same_end(whole, tmp_path / "run", monkeypatch, 7)
+
+
+def in_turn(methods):
+    return lambda *arguments, **options: methods.pop(0)(*arguments, **options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
