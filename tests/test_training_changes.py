@@ -159,7 +159,7 @@ def test_train_tells_of_a_run_directory_that_is_read_only(monkeypatch):
     workdir = folder / "run"
     workdir.mkdir()
     workdir.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
-    make = loop._make_run_directory
+    make = loop.make_run_directory
 
     def make_as_nobody(path):
         root = os.geteuid() == 0  # whom permissions do not stop
@@ -171,7 +171,7 @@ def test_train_tells_of_a_run_directory_that_is_read_only(monkeypatch):
             if root:
                 os.seteuid(0)
 
-    monkeypatch.setattr(loop, "_make_run_directory", make_as_nobody)
+    monkeypatch.setattr(loop, "make_run_directory", make_as_nobody)
     try:
         with pytest.raises(OSError, match=r"run cannot be written to \(Permission denied\); make"):
             train(tiny_config(monkeypatch), workdir)

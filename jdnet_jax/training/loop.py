@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -29,11 +26,12 @@ from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
 from jdnet_jax.training.resume import Position, restore_newest
+from jdnet_jax.training.run_directory import export_best, make_run_directory, write_json
 from jdnet_jax.training.settings import check_same_training, check_settings
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
-from jdnet_jax.weights.files import export_weights, read_weights
+from jdnet_jax.weights.files import read_weights
 
 
 def train(
@@ -124,7 +122,7 @@ def train(
         )
         pictures = content_hashes(data)
         if is_first():
-            _make_run_directory(workdir)
+            make_run_directory(workdir)
     check_same("what is trained on", pictures)
 
     checkpoints = Checkpoints(workdir / "checkpoints")
@@ -146,8 +144,8 @@ def train(
     if position is not None:
         batches.set_state(position.batches)
     if is_first():
-        _write_json(workdir / "config.json", config.to_dict())
-        _write_json(workdir / "environment.json", environment())
+        write_json(workdir / "config.json", config.to_dict())
+        write_json(workdir / "environment.json", environment())
     state = replicate(host_state)
 
     with (
@@ -224,7 +222,7 @@ def train(
                 raise Stopped(stop, step)
 
         with together("exporting the best checkpoint"):
-            best = _finish(checkpoints, workdir) if is_first() else None
+            best = export_best(checkpoints, workdir) if is_first() else None
         checkpoints.close()
         scores = gather(best)[0]
         report.say(
@@ -233,33 +231,6 @@ def train(
             f"{workdir / 'weights'}"
         )
     return scores
-
-
-def _make_run_directory(workdir: Path) -> None:
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"the run directory {workdir} cannot be written to ({error.strerror}); make it "
-            "writable, or give another workdir"
-        ) from error
-
-
-def _finish(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
-    """Exports the best checkpoint, and says which it was."""
-    step = checkpoints.best_step()
-    assert step is not None
-    variables, saved = checkpoints.restore_model(step)
-    _export(workdir / "weights", Description(**saved["model"]), variables)
-    return {**checkpoints.scores(step), "step": step}
-
-
-def _export(folder: Path, description: Description, variables: dict[str, Any]) -> None:
-    if folder.exists():  # of an earlier end of the same training
-        shutil.rmtree(folder)
-    export_weights(folder, description, variables)
 
 
 def environment() -> dict[str, Any]:
@@ -310,7 +281,3 @@ def _introduction(
         f"{config.train_steps} on {jax.device_count()} x {jax.devices()[0].device_kind}; "
         f"training on {' and '.join(sources)}; validation on {data.validation.edition}"
     )
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
