@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 import orbax.checkpoint as ocp
@@ -35,6 +36,18 @@ def bundled_names() -> list[str]:
     return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
 
 
+def alone() -> ocp.options.MultiprocessingOptions:
+    """Has orbax work for this process by itself, where several have joined.
+
+    By default it waits for all processes at several points: for minutes where one failed, and into
+    the midst of other collectives where one does not write or read at all.
+    """
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+
+
 def export_weights(
     folder: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
@@ -51,7 +64,7 @@ def export_weights(
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer() as checkpointer:
+    with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
         checkpointer.save((folder / VARIABLES_FOLDER).absolute(), dict(variables))
     (folder / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
     # Last, so that a folder with a description is whole.
@@ -175,7 +188,7 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
 def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        with ocp.StandardCheckpointer() as checkpointer:
+        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
             variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
         hashed = folder / SHA256_FILE
         sha256 = hashed.read_text(encoding="utf-8").strip() if hashed.is_file() else None
