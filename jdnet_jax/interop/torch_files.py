@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from jdnet_jax.whole_files import unfinished
+
 MINIMUM = "2.10"
 """The first PyTorch whose `weights_only` has no known hole (CVE-2025-32434, CVE-2026-24747)."""
 
@@ -94,10 +96,9 @@ def write_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
     learnt = [tensor for name, tensor in net.items() if not name.endswith(_NOT_LEARNT)]
     adam = torch.optim.Adam(learnt, lr=LEARNING_RATE)
     contents = {"net": net, "clock_net": 0, "opt_net": adam.state_dict()}
-    temporary = path.with_name(path.name + ".tmp")
     # The old format: every PyTorch reads it, the authors' of 2020 among them.
-    torch.save(contents, temporary, _use_new_zipfile_serialization=False)
-    temporary.replace(path)
+    with unfinished(path) as temporary:
+        torch.save(contents, temporary, _use_new_zipfile_serialization=False)
 
 
 def _torch(path: Path) -> Any:

@@ -2,9 +2,10 @@
 
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from os import PathLike
 from typing import NamedTuple
 
@@ -109,6 +110,26 @@ def _complaints_into(complaints: list[str]) -> Iterator[None]:
     complaints += [str(w.message).strip() for w in told if issubclass(w.category, UserWarning)]
 
 
+@contextmanager
+def _quiet_libtiff() -> Iterator[None]:
+    """Keeps libtiff from telling its errors, which name no file and are raised as well, on stderr.
+
+    It knows only the descriptor, so that what other threads tell meanwhile is lost too.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class _Decoded(NamedTuple):
     samples: Samples
     format: str
@@ -159,7 +180,10 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
 
 
 def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
-    with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
+    with (
+        _quiet_libtiff() if data.startswith(_TIFF_SIGNATURES) else nullcontext(),
+        Image.open(io.BytesIO(data), formats=readable_formats()) as image,
+    ):
         _require_one_picture(path, image)
         samples: Samples | None = uint16_samples(path, data, image)
         image.load()

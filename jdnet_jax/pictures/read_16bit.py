@@ -12,7 +12,7 @@ import lzma
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ _MOST_PAGES = 100
 """More pages of a TIFF are not counted. Damaged ones go in a circle."""
 
 _UNCOMPRESSED = 1
-_UNPACKERS = {
+_UNPACKERS: dict[int, Callable[[], Any]] = {
     8: zlib.decompressobj,
     32946: zlib.decompressobj,
     34925: functools.partial(lzma.LZMADecompressor, memlimit=2**28),
@@ -210,6 +210,9 @@ def _tiff_page_samples(
     # A tile can be larger than the picture, and is decoded as a whole.
     if max(math.prod(page.shape), math.prod(page.chunks)) > largest * page.samplesperpixel:
         raise Image.DecompressionBombError
+    # tifffile takes the missing ones for black, and goes through millions of them.
+    if len(page.dataoffsets) != math.prod(page.chunked):
+        raise ValueError(f"{len(page.dataoffsets)} strips or tiles, not {math.prod(page.chunked)}")
     if page.compression in _UNPACKERS:
         _require_bounded(data, page)
     if page.compression in {_UNCOMPRESSED, *_UNPACKERS}:
@@ -238,8 +241,6 @@ def _require_bounded(data: bytes, page: tifffile.TiffPage) -> None:
     Raises:
         ValueError, zlib.error, lzma.LZMAError: they are damaged.
     """
-    if len(page.dataoffsets) != math.prod(page.chunked):
-        raise ValueError(f"{len(page.dataoffsets)} strips or tiles, not {math.prod(page.chunked)}")
     holds = 2 * math.prod(page.chunks)
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
         unpacker = _UNPACKERS[page.compression]()

@@ -19,6 +19,7 @@ import safetensors
 import safetensors.numpy
 
 from jdnet_jax.models import Compute, Description, abstract_model, split_variables
+from jdnet_jax.whole_files import unfinished, write_whole
 
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
@@ -50,13 +51,14 @@ def export_weights(
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save((folder / VARIABLES_FOLDER).absolute(), dict(variables))
-    (folder / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
-    # Last, so that a folder with a description is whole.
+    folder.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description.to_dict(), indent=2) + "\n"
-    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    with unfinished(folder) as new:
+        new.mkdir()
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save((new / VARIABLES_FOLDER).absolute(), dict(variables))
+        (new / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
+        (new / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
 
 
 def write_safetensors(
@@ -74,9 +76,7 @@ def write_safetensors(
         "description": json.dumps(description.to_dict()),
         "sha256": weights_sha256(variables),
     }
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
-    temporary.replace(file)
+    write_whole(file, safetensors.numpy.save(arrays, metadata=metadata))
 
 
 def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
