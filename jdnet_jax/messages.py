@@ -15,4 +15,9 @@ def one_line(text: str) -> str:
     )
 
 
+def reason(error: Exception) -> str:
+    """What an error of a library says, in a line of at most 200 characters to put into another."""
+    return one_line(" ".join(str(error).split()))[:200] or type(error).__name__
+
+
 _BREAKING = ("Cc", "Zl", "Zp")  # control characters, and Unicode's line and paragraph separators

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import one_line, reason
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
@@ -127,10 +127,7 @@ def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
 
 
 def _not_a_picture(name: str, error: Exception) -> DamagedPictureError:
-    reason = str(error) or type(error).__name__
     return DamagedPictureError(
-        one_line(
-            f"{name}: every file of a set of pairs is a readable picture, this one is not"
-            f" ({reason}); move it elsewhere, or download it again if it was cut short"
-        )
+        f"{one_line(name)}: every file of a set of pairs is a readable picture, this one is not"
+        f" ({reason(error)}); move it elsewhere, or download it again if it was cut short"
     )

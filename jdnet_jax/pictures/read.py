@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import one_line, reason
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
 from jdnet_jax.pictures.metadata import orientation_and_exif, resolution, upright
@@ -27,9 +27,6 @@ from jdnet_jax.pictures.read_16bit import tiff_samples, uint16_samples
 
 SMALLEST_SIDE = 4
 """The network pools over 4x4 and reflects 3 pixels at each border: 4 pixels a side at least."""
-
-_LONGEST_REASON = 200
-"""Characters of what a decoder says."""
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -79,8 +76,7 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         problem = "there is not enough memory to decode it"
         raise PictureError(path, problem, "free memory, or cut it into parts") from error
     except Exception as error:  # on damaged data decoders raise anything, AttributeError included
-        reason = str(error)[:_LONGEST_REASON] or type(error).__name__
-        problem = f"the picture is damaged or of an unknown kind ({reason})"
+        problem = f"the picture is damaged or of an unknown kind ({reason(error)})"
         raise PictureError(path, problem, "replace it by a whole copy, or convert it") from error
     picture = _picture(path, decoded)
     if complaints:
