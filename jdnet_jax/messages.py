@@ -15,7 +15,7 @@ def one_line(text: str) -> str:
     )
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What an error of a library says, in a line of at most 200 characters to put into another."""
     return one_line(" ".join(str(error).split()))[:200] or type(error).__name__
 

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "metrics": {"ssim"},
     "data": set(),
     "pictures": set(),
+    "programs": set(),
     "weights": {"models"},
     "training": {"compiled", "models", "losses", "metrics", "data", "weights"},
     "interop": {"models"},
