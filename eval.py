@@ -22,6 +22,9 @@ from collections.abc import Sequence
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from configs import default
+from jdnet_jax import programs
+
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 CHECKPOINT = flags.DEFINE_string(
     "checkpoint",
@@ -110,4 +113,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, argv=one_value_each(sys.argv))
+    programs.run(main, defaults=default.get_config, argv=one_value_each(sys.argv))

@@ -9,8 +9,11 @@ the others, by `--coordinator_address`, `--num_processes` and `--process_id` or 
 import sys
 from pathlib import Path
 
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
+
+from configs import default
+from jdnet_jax import programs
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run directory: checkpoints, log, TensorBoard.")
@@ -65,4 +68,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main, defaults=default.get_config)

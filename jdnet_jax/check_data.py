@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdnet_jax.data.findings import counted
+from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
     from jdnet_jax.data.set_check import Report, SetReport
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         report = check_sets(sets, tick=bar.update)
     print(as_text(report))
     if arguments.json:
-        arguments.json.write_text(json.dumps(as_json(report), indent=1) + "\n")
+        write_whole(arguments.json, f"{json.dumps(as_json(report), indent=1)}\n".encode())
     return 1 if report.num_problems else 0
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 import jdnet_jax
+from jdnet_jax.messages import one_line
 
 
 class Command(NamedTuple):
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         if arguments.traceback:
             raise
-        line = str(error).replace("\n", " ") or type(error).__name__
+        line = one_line(str(error).replace("\n", " ")) or type(error).__name__
         print(f"jdnet_jax: error: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

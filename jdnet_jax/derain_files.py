@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from jdnet_jax.derain_plan import Plan, plan_derain
-from jdnet_jax.pictures import Samples, check_output, read_picture, write_picture
+from jdnet_jax.messages import one_line
+from jdnet_jax.pictures import (
+    PictureError,
+    PictureWarning,
+    Samples,
+    check_output,
+    read_picture,
+    write_picture,
+)
 
 Restore = Callable[[Samples], Samples]
 """Takes a rainy picture, uint8 or uint16 [h, w, 3], and gives the derained one, kind kept."""
@@ -42,11 +51,14 @@ class Summary:
         done: the files written.
         skipped: what was left alone, each with the reason.
         failed: the sources of which there is no derained version, each with a one-line message.
+        damaged: the sources that were derained although something in their file is damaged (an
+            EXIF block, say, which is left out), each with a one-line message.
     """
 
     done: tuple[Path, ...]
     skipped: tuple[tuple[Path, str], ...]
     failed: tuple[tuple[Path, str], ...]
+    damaged: tuple[tuple[Path, str], ...] = ()
 
 
 def derain_files(
@@ -93,28 +105,36 @@ def run_plan(plan: Plan, restore: Restore, *, overwrite: bool, progress: bool) -
     """Derains the pictures of a plan; arguments as for `derain_files`."""
     done: list[Path] = []
     failed: list[tuple[Path, str]] = []
+    damaged: list[tuple[Path, str]] = []
     hidden = not progress or len(plan.jobs) < 2
     with tqdm(plan.jobs, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True) as bar:
         for job in bar:
             try:
-                picture = read_picture(job.source)
-                check_output(job.output, picture)  # before the minutes a large picture may take
-                derained = restore(picture.rgb)
+                with warnings.catch_warnings(record=True) as told:
+                    warnings.simplefilter("always", PictureWarning)
+                    picture = read_picture(job.source)
+                # Before the minutes that a large picture may take.
+                check_output(job.output, picture)
                 job.output.parent.mkdir(parents=True, exist_ok=True)
+                derained = restore(picture.rgb)
                 write_picture(job.output, picture, derained, overwrite=overwrite)
             # PictureError is a ValueError; RuntimeError is what an accelerator raises when its
             # memory is full. Anything else is a fault of the program and stops the batch.
             except (OSError, ValueError, RuntimeError, MemoryError) as error:
-                failed.append((job.source, _one_line(job.source, error)))
+                failed.append((job.source, _message(job.source, error)))
                 bar.set_postfix(failed=len(failed))
             else:
                 done.append(job.output)
-    return Summary(tuple(done), plan.skipped, tuple(failed))
+                damaged += [(job.source, str(warning.message)) for warning in told]
+    return Summary(tuple(done), plan.skipped, tuple(failed), tuple(damaged))
 
 
-def _one_line(source: Path, error: Exception) -> str:
+def _message(source: Path, error: Exception) -> str:
+    """One line that names the picture."""
+    if isinstance(error, PictureError) and Path(error.path) == source:
+        return str(error)
     lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0] if str(source) in lines[0] else f"{source}: {lines[0]}"
+    return one_line(f"{source}: {lines[0]}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -203,6 +223,8 @@ def run(arguments: argparse.Namespace) -> int:
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:
         summary = Summary((), plan.skipped, ())
+    for _, message in summary.damaged:
+        print(f"jdnet_jax: warning: {message}", file=sys.stderr)
     for _, message in summary.failed:
         print(f"jdnet_jax: error: {message}", file=sys.stderr)
     if not arguments.quiet:

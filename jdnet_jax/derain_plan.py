@@ -47,8 +47,9 @@ def plan_derain(
 
     One file given with an output that ends like a picture goes to exactly that file. In every other
     case `output` is a folder: a file keeps its name there, a folder's pictures keep their names and
-    sub-folders. From folders, files with the suffix of a picture are taken; hidden ones, others,
-    links to folders and the output folder itself are skipped. A file that is named is always taken.
+    sub-folders. From folders, what has the suffix of a picture is taken, also where it turns out
+    later to be a pipe or a link that leads nowhere; hidden files, others, links to folders and the
+    output folder itself are skipped. A file that is named is always taken.
 
     Args:
         inputs: files and folders.
@@ -72,7 +73,8 @@ def plan_derain(
         output_format(f"*{suffix}")
     for path in inputs:
         if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file or folder; give pictures or folders")
+            what = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
+            raise FileNotFoundError(f"{path}: {what}; give pictures or folders")
     skipped: list[tuple[Path, str]] = []
     if _is_one_file(inputs, output):
         if suffix is not None and output.suffix.lower() != suffix:
@@ -142,7 +144,9 @@ def _walk(
     """The files of a folder that look like pictures, sorted; all else goes to `skipped`."""
 
     def stop(error: OSError) -> None:  # os.walk passes over a folder it cannot read
-        raise error
+        problem = f"the folder cannot be read ({error.strerror or error})"
+        remedy = "give yourself the permission to read it, or give other folders"
+        raise OSError(f"{error.filename}: {problem}; {remedy}") from error
 
     for name, folders, files in os.walk(folder, onerror=stop):
         here = Path(name)
@@ -164,7 +168,7 @@ def _walk(
             path = here / entry
             if entry.startswith("."):
                 skipped.append((path, "hidden"))
-            elif path.suffix.lower() not in picture_suffixes() or not path.is_file():
+            elif path.suffix.lower() not in picture_suffixes():
                 skipped.append((path, "not a picture"))
             else:
                 yield path

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
 from jdnet_jax.training.checkpoints import Checkpoints
-from jdnet_jax.weights.files import WeightsError, check_variables, read_weights
+from jdnet_jax.weights.files import (
+    WeightsError,
+    check_variables,
+    quiet_reading,
+    read_weights,
+)
 
 DEFAULT_WEIGHTS = "small"
 """The bundled weights that are used where none are named."""
@@ -47,17 +54,24 @@ def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str
 
 
 def _from_run(folder: Path, step: int | None) -> tuple[Description, dict[str, np.ndarray]]:
-    checkpoints = Checkpoints(folder, read_only=True)
     try:
-        step = checkpoints.best_step() if step is None else step
-        if step is None:
-            raise WeightsError(
-                f"{folder}: no checkpoint here has been validated yet; train until one is, or name "
-                "one by its step."
-            )
-        variables, config = checkpoints.restore_model(step)
-    finally:
-        checkpoints.close()
-    description = Description.from_dict(config["model"])
+        with (
+            quiet_reading(),
+            contextlib.closing(Checkpoints(folder, read_only=True)) as checkpoints,
+        ):
+            step = checkpoints.best_step() if step is None else step
+            if step is not None:
+                variables, config = checkpoints.restore_model(step)
+                description = Description.from_dict(config["model"])
+    except Exception as error:  # what orbax and tensorstore raise is of many types
+        raise WeightsError(
+            f"{folder if step is None else folder / str(step)}: the checkpoint is damaged "
+            f"({reason(error)}). Name another one by its step, <run>/checkpoints/<step>."
+        ) from error
+    if step is None:
+        raise WeightsError(
+            f"{folder}: no checkpoint here has been validated yet; train until one is, or name "
+            "one by its step."
+        )
     check_variables(description, variables, origin=str(folder / str(step)))
     return description, variables

@@ -137,9 +137,11 @@ def test_folders_are_searched_for_pictures_only(tmp_path):
         (".cache", "hidden"),
         ("notes.txt", "not a picture"),
         ("no suffix", "not a picture"),
-        ("pipe.png", "not a picture"),
         ("loop", "link to a folder"),
     }
+    ((path, message),) = summary.failed  # it is called like a picture
+    assert path == tmp_path / "in" / "pipe.png"
+    assert "pipe" in message
 
 
 def test_sub_folders_can_be_left_out(tmp_path):

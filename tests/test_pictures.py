@@ -1,6 +1,5 @@
 """Pictures made by other programs (Pillow, OpenCV, tifffile, by hand), read, written, read back."""
 
-import contextlib
 import io
 import os
 import stat
@@ -648,7 +647,7 @@ def test_read_picture_accepts_4x4(tmp_path):
 def test_read_picture_refuses_animations_and_pages(tmp_path, suffix):
     frames = [Image.fromarray(noise((8, 9, 3), seed=seed)) for seed in range(3)]
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
-    refused(tmp_path / f"a{suffix}", "3 ", "save each")
+    refused(tmp_path / f"a{suffix}", "3 pages" if suffix == ".tif" else "several", "save each")
 
 
 def test_tiff_with_a_reduced_copy_is_one_picture(tmp_path):
@@ -712,60 +711,6 @@ def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
         assert read_picture(path).rgb.shape == (64, 64, 3)  # large, and no more
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
         refused(path, "4000 pixels", "cut it")
-
-
-def samples_of_all_kinds():
-    rgb = Image.fromarray(noise((24, 24, 3)))
-    deep = noise((24, 24, 3), np.uint16)
-    tiff = io.BytesIO()
-    tifffile.imwrite(tiff, deep, photometric="rgb", compression="zlib")
-    lzw = [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW]
-    return {
-        "PNG": pillow_bytes(rgb, "PNG"),
-        "PNG 16": raw_png(deep, colour_type=2),
-        "JPEG": pillow_bytes(rgb, "JPEG"),
-        "JPEG progressive": pillow_bytes(rgb, "JPEG", progressive=True),
-        "TIFF": pillow_bytes(rgb, "TIFF"),
-        "TIFF LZW": pillow_bytes(rgb, "TIFF", compression="tiff_lzw"),
-        "TIFF 16": tiff.getvalue(),
-        "TIFF 16 LZW": cv2.imencode(".tif", deep, lzw)[1].tobytes(),
-        "WebP": pillow_bytes(rgb, "WEBP", lossless=True),
-        "AVIF": pillow_bytes(rgb, "AVIF"),
-        "JPEG 2000": pillow_bytes(rgb, "JPEG2000"),
-        "PPM": pillow_bytes(rgb, "PPM"),
-        "PPM 16": b"P6\n24 24\n65535\n" + deep.astype(">u2").tobytes(),
-        "BMP": pillow_bytes(rgb, "BMP"),
-        "GIF": pillow_bytes(rgb.quantize(64), "GIF"),
-    }
-
-
-ALL_KINDS = samples_of_all_kinds()
-
-
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-@pytest.mark.parametrize("kind", ALL_KINDS)
-def test_truncated_pictures_are_refused(tmp_path, kind, share, capfd):
-    data = ALL_KINDS[kind]
-    path = save(tmp_path, "a", data[: int(share * len(data))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Pillow's own, about directories cut short
-        # Not to convert it, which is the remedy for a kind that cannot be read in full.
-        refused(path, "replace it by a whole copy")
-
-
-@settings(max_examples=150, deadline=None)
-@given(kind=st.sampled_from(sorted(ALL_KINDS)), seed=st.integers(0, 2**32 - 1))
-def test_damaged_pictures_never_raise_anything_else(kind, seed):
-    generator = np.random.default_rng(seed)
-    data = bytearray(ALL_KINDS[kind])
-    for _ in range(generator.integers(1, 9)):
-        # Headers are where damage is most likely to lead somewhere new.
-        data[generator.integers(0, min(len(data), 400))] = generator.integers(0, 256)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # Pillow's and ours, about damaged EXIF
-        with contextlib.suppress(PictureError):
-            picture = read_picture(save(Path(folder), "a", bytes(data)))
-            assert picture.rgb.dtype in (np.uint8, np.uint16)
 
 
 # --- Writing -------------------------------------------------------------------------------------

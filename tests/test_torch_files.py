@@ -30,7 +30,7 @@ def test_read_checkpoint_has_pytorch_read_weights_only(tmp_path, monkeypatch):
     asked = []
     stand_in = types.ModuleType("torch")
     stand_in.__version__ = torch_files.MINIMUM
-    stand_in.load = lambda file, **options: asked.append(options) or {}
+    stand_in.load = lambda file, **options: asked.append(options) or (file.read() and {})
     monkeypatch.setitem(sys.modules, "torch", stand_in)
     (tmp_path / "latest_net").write_bytes(b"\x80\x02")
     assert read_checkpoint(tmp_path / "latest_net") == Checkpoint({}, None)

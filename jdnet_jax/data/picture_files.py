@@ -6,7 +6,6 @@ or cut, drop or blend), and a silent choice would change the scores: they are re
 """
 
 import io
-import struct
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +14,10 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
+from jdnet_jax.messages import one_line, reason
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
-# What Pillow raises on data that is damaged in its header or in its body.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 
 
 class DamagedPictureError(PairError):
@@ -58,7 +56,7 @@ def read_header(file: Path) -> PictureHeader:
             return _accepted_header(image, str(file))
     except PairError:
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # on damaged data Pillow raises anything, AttributeError included
         raise _not_a_picture(str(file), error) from error
 
 
@@ -83,7 +81,7 @@ def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.u
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except PairError:
         raise
-    except _DAMAGE as error:
+    except Exception as error:  # on damaged data Pillow raises anything, AttributeError included
         raise _not_a_picture(name, error) from error
 
 
@@ -113,6 +111,12 @@ def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
             f"{name}: pairs are RGB, grey or palette pictures, this one is in mode {image.mode};"
             f" convert it to RGB"
         )
+    # An MPO is a camera's JPEG with a preview beside the picture.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise PairError(
+            f"{name}: pairs are single pictures, this one holds several frames ({image.format});"
+            f" save each as a file of its own"
+        )
     # The method of the base class: PNG's own decodes the pixels, to look behind them.
     orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     width, height = image.size
@@ -124,6 +128,6 @@ def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
 
 def _not_a_picture(name: str, error: Exception) -> DamagedPictureError:
     return DamagedPictureError(
-        f"{name}: every file of a set of pairs is a readable picture, this one is not ({error});"
-        f" move it elsewhere, or download it again if it was cut short"
+        f"{one_line(name)}: every file of a set of pairs is a readable picture, this one is not"
+        f" ({reason(error)}); move it elsewhere, or download it again if it was cut short"
     )

@@ -13,6 +13,7 @@ from typing import Any
 from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.metrics import PROTOCOLS, MeanScore, Score
+from jdnet_jax.whole_files import write_whole
 
 CARD_FILE = "scores.json"
 """What the card is called in the output folder of an evaluation."""
@@ -101,7 +102,7 @@ class Card:
     def write(self, path: Path) -> None:
         """Writes the card as strict JSON, over a file that is there; its folder exists."""
         text = json.dumps(self.to_dict(), indent=1, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_whole(path, f"{text}\n".encode())
 
 
 def read_card(path: Path) -> Card:

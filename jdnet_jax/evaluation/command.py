@@ -28,6 +28,7 @@ from jdnet_jax.pretrained import load_variables
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
+from jdnet_jax.whole_files import write_whole
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
 """What an evaluation writes."""
@@ -115,7 +116,7 @@ def evaluate(
         )
         card.write(folder / CARD_FILE)
         evaluation.write_csv(folder / "scores.csv")
-        (folder / "table.md").write_text(table, encoding="utf-8", errors="surrogateescape")
+        write_whole(folder / "table.md", table.encode("utf-8", "surrogateescape"))
         write_report(folder / "report.html", card, album.views, title=label)
     return table
 
@@ -170,8 +171,7 @@ def compare(
         evaluations |= evaluate_folders(folders, source, suffix=suffix, progress=progress)
     table = comparison({method.name: evaluations[method.name] for method in methods})
     if folder is not None:
-        path = folder / COMPARISON_FILE
-        path.write_text(table, encoding="utf-8", errors="surrogateescape")
+        write_whole(folder / COMPARISON_FILE, table.encode("utf-8", "surrogateescape"))
     return table
 
 

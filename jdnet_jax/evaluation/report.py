@@ -28,6 +28,7 @@ from jdnet_jax.evaluation.card import Card
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.metrics import PROTOCOLS, Score, to_8_bits
 from jdnet_jax.published import PROTOCOL
+from jdnet_jax.whole_files import write_whole
 
 FIRST = 6
 """So many of the worst, and so many of the best pictures stand first, and larger than the rest."""
@@ -103,7 +104,7 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
         script_hash=_policy_hash(script),
     )
     # A file name that is no UTF-8 holds lone surrogates, which no page can: they become "?".
-    path.write_text(page, encoding="utf-8", errors="replace")
+    write_whole(path, page.encode("utf-8", "replace"))
 
 
 def _part(name: str) -> str:

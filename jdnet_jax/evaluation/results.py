@@ -1,6 +1,7 @@
 """What an evaluation found: every picture's scores, their means, and the files they go into."""
 
 import csv
+import io
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from jdnet_jax.evaluation.tables import (
     protocol_legend,
 )
 from jdnet_jax.metrics import Score
+from jdnet_jax.whole_files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,16 +154,17 @@ class Evaluation:
             for protocol in self.protocols
             for metric in ("psnr", "ssim")
         ]
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(["name", "height", "width", *columns, "seconds", "first_of_size"])
+        for i, s in enumerate(self.pictures):
+            values = [
+                f"{value:.6f}"
+                for scores in scored.values()
+                for protocol in self.protocols
+                for value in (scores[i][protocol].psnr, scores[i][protocol].ssim)
+            ]
+            seconds = "" if s.seconds is None else f"{s.seconds:.6f}"
+            writer.writerow([s.name, s.height, s.width, *values, seconds, int(s.first_of_size)])
         # surrogateescape: a file name that is no UTF-8 is written as the bytes it consists of.
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow(["name", "height", "width", *columns, "seconds", "first_of_size"])
-            for i, s in enumerate(self.pictures):
-                values = [
-                    f"{value:.6f}"
-                    for scores in scored.values()
-                    for protocol in self.protocols
-                    for value in (scores[i][protocol].psnr, scores[i][protocol].ssim)
-                ]
-                seconds = "" if s.seconds is None else f"{s.seconds:.6f}"
-                writer.writerow([s.name, s.height, s.width, *values, seconds, int(s.first_of_size)])
+        write_whole(path, text.getvalue().encode("utf-8", "surrogateescape"))

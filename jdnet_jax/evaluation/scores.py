@@ -13,6 +13,7 @@ from jdnet_jax.data.picture_files import png_bytes
 from jdnet_jax.evaluation.fingerprint import joined, pair_digest
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
+from jdnet_jax.whole_files import write_whole
 
 Picture = npt.NDArray[np.generic]
 Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
@@ -94,7 +95,7 @@ def evaluate_pairs(
         if save_to is not None:
             file = save_to / f"{pair['name']}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(png_bytes(to_8_bits(derained)))
+            write_whole(file, png_bytes(to_8_bits(derained)))
         return derained, seconds
 
     only = "the restored pictures"

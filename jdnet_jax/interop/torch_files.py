@@ -11,14 +11,19 @@ with `weights_only`, which lets in tensors, numbers, texts and their containers,
 from __future__ import annotations
 
 import dataclasses
+import io
 import operator
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jdnet_jax.messages import reason
+from jdnet_jax.whole_files import unfinished
 
 MINIMUM = "2.10"
 """The first PyTorch whose `weights_only` has no known hole (CVE-2025-32434, CVE-2026-24747)."""
@@ -57,21 +62,29 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         OSError: There is no such file, or it cannot be opened.
-        CheckpointError: It is no such checkpoint, or PyTorch is missing or too old.
+        CheckpointError: It is no such checkpoint, there is something behind it in the file, or
+            PyTorch is missing or too old.
     """
-    with path.open("rb") as file:
-        if not file.read(1):
-            raise CheckpointError(f"{path}: the file is empty; download it again.")
-        file.seek(0)
-        torch = _torch(path)
-        try:
-            # It warns of pickle protocols that it then reads, or refuses.
-            with warnings.catch_warnings(action="ignore"):
-                contents = torch.load(file, weights_only=True, map_location="cpu")
-        # Damage shows as nearly any exception: RuntimeError, EOFError, UnpicklingError, KeyError...
-        # PyTorch's own text is not passed on, as it advises to try without `weights_only`.
-        except Exception as error:
-            raise CheckpointError(f"{path}: {_reason(str(error))}") from error
+    data = path.read_bytes()
+    if not data:
+        raise CheckpointError(f"{path}: the file is empty; download it again.")
+    torch = _torch(path)
+    # Not the file itself, where PyTorch would also look for its format of 2016, a tar archive that
+    # it unpacks; and its position would not tell how far PyTorch has read.
+    file = io.BytesIO(data)
+    try:
+        zipped = data.startswith(b"PK")
+        if zipped:
+            _check_archive(data)
+        # It warns of pickle protocols that it then reads, or refuses.
+        with warnings.catch_warnings(action="ignore"):
+            contents = torch.load(file, weights_only=True, map_location="cpu")
+        if not zipped and file.read(1):
+            raise ValueError("there is something behind the last tensor")
+    # Damage shows as nearly any exception: RuntimeError, EOFError, UnpicklingError, KeyError...
+    # PyTorch's own text is not passed on, as it advises to try without `weights_only`.
+    except Exception as error:
+        raise CheckpointError(f"{path}: {_reason(str(error))}") from error
     return _checkpoint(torch, path, contents)
 
 
@@ -94,10 +107,9 @@ def write_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
     learnt = [tensor for name, tensor in net.items() if not name.endswith(_NOT_LEARNT)]
     adam = torch.optim.Adam(learnt, lr=LEARNING_RATE)
     contents = {"net": net, "clock_net": 0, "opt_net": adam.state_dict()}
-    temporary = path.with_name(path.name + ".tmp")
     # The old format: every PyTorch reads it, the authors' of 2020 among them.
-    torch.save(contents, temporary, _use_new_zipfile_serialization=False)
-    temporary.replace(path)
+    with unfinished(path) as temporary:
+        torch.save(contents, temporary, _use_new_zipfile_serialization=False)
 
 
 def _torch(path: Path) -> Any:
@@ -117,6 +129,21 @@ def _torch(path: Path) -> Any:
     return torch
 
 
+def _check_archive(data: bytes) -> None:
+    """Refuses archives that `torch.save` does not write, which PyTorch would read.
+
+    Raises:
+        ValueError: There is something behind the archive, or a part is compressed, and could be of
+            any size.
+        zipfile.BadZipFile: It is damaged.
+    """
+    if data[-22:-18] != b"PK\5\6":  # the record that ends it, and is that long
+        raise ValueError("there is something behind the archive")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("its parts are compressed")
+
+
 def _reason(message: str) -> str:
     if refused := re.search(r"GLOBAL ([\w.]+)", message):
         return (
@@ -124,8 +151,8 @@ def _reason(message: str) -> str:
             "run a program; save the tensors alone, with torch.save(net.state_dict(), file)."
         )
     return (
-        "this is no checkpoint that torch.save wrote, or it is damaged or cut short; download it "
-        "again."
+        "this is no checkpoint that torch.save wrote, or it is damaged, cut short or longer than "
+        "it was; download it again."
     )
 
 
@@ -157,9 +184,12 @@ def _checkpoint(torch: Any, path: Path, contents: Any) -> Checkpoint:
 def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
     try:
         tensor = tensor.detach()
+        # One number can stand for a tensor of any size; torch.save writes no weights so.
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise TypeError("it is larger than what the file holds of it")
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(
             f"{path}: {name} must be a plain dense tensor, got {tensor.dtype} with layout "
-            f"{tensor.layout}."
+            f"{tensor.layout} ({reason(error)})."
         ) from error

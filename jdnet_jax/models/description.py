@@ -49,6 +49,8 @@ class Description:
                 raise ValueError(
                     f"{field.name} must be of type {type(field.default).__name__}, got {value!r}."
                 )
+            if value >= 2**31:  # what the indices of arrays go up to
+                raise ValueError(f"{field.name} must be below 2**31, got {value}.")
         for name in ("channels", "units", "footprint", "scales", "pooling"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")

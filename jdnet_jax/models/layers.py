@@ -54,7 +54,11 @@ class Compute:
     rngs: Any = None
 
     def __post_init__(self) -> None:
-        if jnp.dtype(self.dtype) not in (jnp.float32, jnp.bfloat16, jnp.float64):
+        try:
+            known = jnp.dtype(self.dtype) in (jnp.float32, jnp.bfloat16, jnp.float64)
+        except TypeError:  # no type at all
+            known = False
+        if not known:
             raise ValueError(f"dtype must be float32, bfloat16 or float64, got {self.dtype!r}.")
         if self.units_per_scan < 1:
             raise ValueError(f"units_per_scan must be at least 1, got {self.units_per_scan}.")

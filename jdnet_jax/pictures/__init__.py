@@ -5,7 +5,7 @@ RGB in its place. Pictures are uint8 or uint16 here, in the sample values of the
 """
 
 from jdnet_jax.pictures.formats import is_picture_suffix, output_format, picture_suffixes
-from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, Samples
+from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
 from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
 from jdnet_jax.pictures.write import check_output, write_picture
 
@@ -14,6 +14,7 @@ __all__ = [
     "JpegSettings",
     "Picture",
     "PictureError",
+    "PictureWarning",
     "Samples",
     "check_output",
     "is_picture_suffix",

@@ -4,7 +4,6 @@ import io
 import math
 import warnings
 from collections.abc import Callable
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -48,16 +47,13 @@ def upright(samples: Samples, orientation: int) -> Samples:
     return np.ascontiguousarray(turned)
 
 
-def orientation_and_exif(
-    path: str | PathLike[str], load: Callable[[], Image.Exif]
-) -> tuple[int, bytes]:
+def orientation_and_exif(load: Callable[[], Image.Exif]) -> tuple[int, bytes]:
     """The orientation an EXIF block asks for, and the block without it and without a thumbnail.
 
     Many cameras and programs write damaged EXIF blocks. Such a block is left out, with a warning:
     the picture itself is whole.
 
     Args:
-        path: the file's name, for the warning.
         load: gives the block.
 
     Returns:
@@ -74,9 +70,7 @@ def orientation_and_exif(
                 kept[tag] = exif[tag]
         return orientation, kept.tobytes() if len(kept) else b""
     except Exception as error:  # Pillow's EXIF code raises whatever the damaged numbers lead to
-        warnings.warn(
-            f"{path}: its EXIF block cannot be read and is left out ({error})", stacklevel=2
-        )
+        warnings.warn(f"its EXIF block cannot be read and is left out ({error})", stacklevel=2)
         return 1, b""
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jdnet_jax.messages import one_line
+
 Samples = NDArray[np.uint8 | np.uint16]
 """[h, w, c] of uint8 or uint16; c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
 
@@ -21,9 +23,12 @@ class PictureError(ValueError):
     """
 
     def __init__(self, path: str | PathLike[str], problem: str, remedy: str) -> None:
-        text = f"{path}: {problem}; {remedy}"
-        super().__init__(text.replace("\r", "\\r").replace("\n", "\\n"))
+        super().__init__(one_line(f"{path}: {problem}; {remedy}"))
         self.path = path
+
+
+class PictureWarning(UserWarning):
+    """A picture that is read although something in its file is damaged; one line that names it."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,28 @@
 """Reading a picture file: any format Pillow knows, any mode, as upright RGB with nothing lost."""
 
 import io
+import logging
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from os import PathLike
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
+from jdnet_jax.messages import one_line, reason
+from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import (
-    orientation_and_exif,
-    resolution,
-    upright,
+from jdnet_jax.pictures.metadata import orientation_and_exif, resolution, upright
+from jdnet_jax.pictures.picture import (
+    JpegSettings,
+    Picture,
+    PictureError,
+    PictureWarning,
+    Samples,
 )
-from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, Samples
 from jdnet_jax.pictures.read_16bit import tiff_samples, uint16_samples
 
 SMALLEST_SIDE = 4
@@ -43,19 +50,19 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         The picture, with `rgb` upright: the EXIF orientation is applied.
 
     Raises:
-        PictureError: the file is missing, empty, damaged, no picture, an animation or otherwise
-            several pictures, smaller than 4x4, larger than Pillow's limit against decompression
-            bombs, or of a kind that would lose something (float, more than 16 bits, LAB, ...).
+        PictureError: the file is missing, no regular file, unreadable, empty, damaged, no picture,
+            an animation or otherwise several pictures, smaller than 4x4, larger than Pillow's limit
+            against decompression bombs, or of a kind that would lose something (float, more than
+            16 bits, LAB, ...).
+
+    Warns:
+        PictureWarning: the picture is read, but its EXIF block or something like it is damaged.
     """
+    data = file_bytes(path)
+    complaints: list[str] = []
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        problem = f"the file cannot be read ({error.strerror or error})"
-        raise PictureError(path, problem, "give the name of a picture file") from error
-    if not data:
-        raise PictureError(path, "the file is empty", "replace it by a whole copy")
-    try:
-        decoded = _decode_tiff(path, data) or _decode(path, data)
+        with _complaints_into(complaints):
+            decoded = _decode_tiff(path, data) or _decode(path, data)
     except PictureError:
         raise
     except Image.UnidentifiedImageError as error:
@@ -65,10 +72,58 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         remedy = "cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS"
         raise PictureError(path, f"it has more than {limit} pixels", remedy) from error
+    except MemoryError as error:
+        problem = "there is not enough memory to decode it"
+        raise PictureError(path, problem, "free memory, or cut it into parts") from error
     except Exception as error:  # on damaged data decoders raise anything, AttributeError included
-        problem = f"the picture is damaged or of an unknown kind ({error or type(error).__name__})"
+        problem = f"the picture is damaged or of an unknown kind ({reason(error)})"
         raise PictureError(path, problem, "replace it by a whole copy, or convert it") from error
-    return _picture(path, decoded)
+    picture = _picture(path, decoded)
+    if complaints:
+        told = one_line(f"{path}: it is read, but something in it is damaged: {complaints[0]}")
+        warnings.warn(told, PictureWarning, stacklevel=2)
+    return picture
+
+
+@contextmanager
+def _complaints_into(complaints: list[str]) -> Iterator[None]:
+    """Collects what libraries warn of, which would not name the file, and silences their logs.
+
+    A picture with a damaged EXIF block is read also where warnings are made errors.
+    """
+    loggers = [logging.getLogger(name) for name in ("PIL", "tifffile")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+    # Not: that a picture is large, which is allowed, nor that Pillow will drop a format.
+    complaints += [str(w.message).strip() for w in told if issubclass(w.category, UserWarning)]
+
+
+@contextmanager
+def _quiet_libtiff() -> Iterator[None]:
+    """Keeps libtiff from telling its errors, which name no file and are raised as well, on stderr.
+
+    It knows only the descriptor, so that what other threads tell meanwhile is lost too.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class _Decoded(NamedTuple):
@@ -116,16 +171,15 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
         exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
         return exif
 
-    _, kept = orientation_and_exif(path, load)
+    _, kept = orientation_and_exif(load)
     return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
 
 
 def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
-    with warnings.catch_warnings():
-        # Large is allowed; what is too large is an error (DecompressionBombError).
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data), formats=readable_formats())
-    with image:
+    with (
+        _quiet_libtiff() if data.startswith(_TIFF_SIGNATURES) else nullcontext(),
+        Image.open(io.BytesIO(data), formats=readable_formats()) as image,
+    ):
         _require_one_picture(path, image)
         samples: Samples | None = uint16_samples(path, data, image)
         image.load()
@@ -133,7 +187,7 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
         if samples is None:
             samples, icc_profile = _pillow_samples(path, image, icc_profile)
         # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
-        orientation, exif = orientation_and_exif(path, image.getexif)
+        orientation, exif = orientation_and_exif(image.getexif)
         return _Decoded(
             samples,
             image.format or "",
@@ -147,7 +201,6 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
 
 def _require_one_picture(path: str | PathLike[str], image: Image.Image) -> None:
     """An animation, or another file of several pictures, has no one derained version."""
-    frames = getattr(image, "n_frames", 1)
     if image.format == "PSD":  # its frames are the layers of the one picture
         return
     if image.format == "MPO":
@@ -157,10 +210,10 @@ def _require_one_picture(path: str | PathLike[str], image: Image.Image) -> None:
         kinds = [str(entry["Attribute"]["MPType"]) for entry in entries]
         if not any(kind.startswith("Multi-Frame") for kind in kinds):
             return
-    if frames > 1:
+    if getattr(image, "is_animated", False):  # the number of frames is not known at once
         raise PictureError(
             path,
-            f"{image.format} of {frames} frames, and only single pictures are derained",
+            f"it holds several frames ({image.format}), and only single pictures are derained",
             "save each frame as a file of its own",
         )
 

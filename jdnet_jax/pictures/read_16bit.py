@@ -5,9 +5,14 @@ does not say so. Here OpenCV reads them (PNG, PPM, JPEG 2000) or tifffile; a fil
 in full is an error.
 """
 
+import functools
 import io
+import itertools
+import lzma
+import math
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
@@ -22,6 +27,17 @@ from jdnet_jax.pictures.metadata import ORIENTATION, resolution
 from jdnet_jax.pictures.picture import PictureError
 
 _REMEDY = "convert it to a PNG or TIFF of 8 or 16 bits a channel first"
+
+_MOST_PAGES = 100
+"""More pages of a TIFF are not counted. Damaged ones go in a circle."""
+
+_UNCOMPRESSED = 1
+_UNPACKERS: dict[int, Callable[[], Any]] = {
+    8: zlib.decompressobj,
+    32946: zlib.decompressobj,
+    34925: functools.partial(lzma.LZMADecompressor, memlimit=2**28),
+}
+"""The compressions of a TIFF that tifffile undoes by itself, and what can stop midway."""
 
 
 def uint16_samples(
@@ -128,17 +144,18 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
         Exception: whatever tifffile raises on damaged data, and `DecompressionBombError`.
     """
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        first = list(itertools.islice(tiff.pages, _MOST_PAGES))
         # Bit 0 of the subfile type marks a reduced copy of another page.
         pages = [
             page
-            for page in tiff.pages
+            for page in first
             if not (isinstance(page, tifffile.TiffPage) and int(page.subfiletype) & 1)
         ]
         page = pages[0]
-        if len(pages) != 1 or not isinstance(page, tifffile.TiffPage):
-            raise PictureError(
-                path, f"it is a TIFF of {len(pages)} pages, not one", "save each page as a file"
-            )
+        if len(pages) != 1 or len(first) == _MOST_PAGES or not isinstance(page, tifffile.TiffPage):
+            count = f"{_MOST_PAGES} or more" if len(first) == _MOST_PAGES else str(len(pages))
+            problem = f"it is a TIFF of {count} pages, not one"
+            raise PictureError(path, problem, "save each page as a file")
         if page.dtype is None or page.dtype.kind not in "bu" or page.dtype.itemsize > 2:
             raise PictureError(
                 path, f"its values are {page.dtype}, whose black and white are not known", _REMEDY
@@ -178,6 +195,8 @@ def _tiff_page_samples(
     colours, extra = page.samplesperpixel - len(page.extrasamples), page.extrasamples
     if photometric == 2 and colours == 4:  # OpenCV's way to write alpha: unmarked
         colours, extra = 3, (2,)
+    if page.imagedepth != 1:
+        raise PictureError(path, f"it is a TIFF of {page.imagedepth} planes", "save each as a file")
     if page.bitspersample != 16 or photometric > 2 or colours != (3 if photometric == 2 else 1):
         raise PictureError(
             path,
@@ -187,15 +206,23 @@ def _tiff_page_samples(
         )
     if len(extra) > 1:
         raise PictureError(path, f"it has {len(extra)} extra channels", _REMEDY)
-    if page.imagewidth * page.imagelength > 2 * (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise Image.DecompressionBombError  # Pillow's limit for the files that it opens itself
-    try:
+    largest = 2 * (Image.MAX_IMAGE_PIXELS or float("inf"))  # Pillow's limit for what it opens
+    # A tile can be larger than the picture, and is decoded as a whole.
+    if max(math.prod(page.shape), math.prod(page.chunks)) > largest * page.samplesperpixel:
+        raise Image.DecompressionBombError
+    # tifffile takes the missing ones for black, and goes through millions of them.
+    if len(page.dataoffsets) != math.prod(page.chunked):
+        raise ValueError(f"{len(page.dataoffsets)} strips or tiles, not {math.prod(page.chunked)}")
+    if page.compression in _UNPACKERS:
+        _require_bounded(data, page)
+    if page.compression in {_UNCOMPRESSED, *_UNPACKERS}:
         samples = page.asarray()
-    except ValueError as error:
-        # tifffile's way to say that it cannot undo a compression, such as LZW, by itself.
-        if "imagecodecs" not in str(error) or int(page.planarconfig) != 1:
-            raise
+    elif page.planarconfig == 1:
+        # What tifffile's other decoders write grows without a limit.
         samples = _decode(path, _without_orientation(data, page))
+    else:
+        problem = f"it is a TIFF of separate channels with compression {page.compression}"
+        raise PictureError(path, problem, _REMEDY)
     if page.axes == "SYX":
         samples = np.moveaxis(samples, 0, -1)
     samples = samples.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
@@ -206,6 +233,19 @@ def _tiff_page_samples(
         colour = np.rint(samples[..., :-1] * (65535 / np.maximum(alpha, 1))).clip(0, 65535)
         samples = np.concatenate([colour.astype(np.uint16), samples[..., -1:]], axis=-1)
     return samples
+
+
+def _require_bounded(data: bytes, page: tifffile.TiffPage) -> None:
+    """Refuses strips and tiles that unpack to more than they hold: tifffile knows no limit.
+
+    Raises:
+        ValueError, zlib.error, lzma.LZMAError: they are damaged.
+    """
+    holds = 2 * math.prod(page.chunks)
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+        unpacker = _UNPACKERS[page.compression]()
+        if len(unpacker.decompress(data[offset : offset + count], holds + 1)) > holds:
+            raise ValueError(f"a strip or tile of more than {holds} bytes")
 
 
 def _without_orientation(data: bytes, page: tifffile.TiffPage) -> bytes:

@@ -1,7 +1,6 @@
 """Writing a derained picture: like its source, whole or not at all, never over another unasked."""
 
 import os
-import uuid
 from os import PathLike
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from jdnet_jax.pictures.encode import encode
 from jdnet_jax.pictures.formats import LOSSLESS, output_channels, output_format
 from jdnet_jax.pictures.metadata import profile_is_grey, profile_name
 from jdnet_jax.pictures.picture import Picture, PictureError, Samples
+from jdnet_jax.whole_files import write_whole
 
 
 def check_output(path: str | PathLike[str], picture: Picture) -> int:
@@ -101,11 +101,4 @@ def write_picture(
 def _place(path: Path, data: bytes, *, overwrite: bool) -> None:
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(path)
-    # Not by tempfile, whose files nobody but their owner may read, under the new name too.
-    temporary = path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jdnet_jax.reproduce.experiments import TABLES, Row, Table, small_settings
+from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
     from jdnet_jax.evaluation import Card
@@ -86,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     text = render(table, cards, note=_note(arguments) if small else "")
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / f"{arguments.table}_{arguments.scale}.md"
-    file.write_text(text, encoding="utf-8")
+    write_whole(file, text.encode())
     print(text, end="")
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jdnet_jax
 from jdnet_jax.evaluation import Card, CardError, read_card
+from jdnet_jax.messages import reason
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.weights import weights_sha256
 
@@ -85,7 +86,13 @@ def train_and_score(
 
 
 def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
-    saved = _flat(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    file = folder / "config.json"
+    try:
+        saved = _flat(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: this is not the config of a training ({reason(error)}); give another --output"
+        ) from error
     other = {name: saved.get(name) for name in settings if not _same(saved, name, settings[name])}
     if other:
         told = ", ".join(f"{n} {value} instead of {settings[n]}" for n, value in other.items())

@@ -6,9 +6,11 @@ file, which nearly every framework reads and which is what comes with the packag
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,16 @@ import orbax.checkpoint as ocp
 import safetensors
 import safetensors.numpy
 
+from jdnet_jax.messages import one_line, reason
 from jdnet_jax.models import Compute, Description, abstract_model, split_variables
+from jdnet_jax.whole_files import unfinished, write_whole
 
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
 VARIABLES_FOLDER = "variables"
 BUNDLED = Path(__file__).parent
+
+_AGAIN = "Get a whole copy, or export it again."
 
 
 class WeightsError(ValueError):
@@ -63,13 +69,14 @@ def export_weights(
     """
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
-        checkpointer.save((folder / VARIABLES_FOLDER).absolute(), dict(variables))
-    (folder / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
-    # Last, so that a folder with a description is whole.
+    folder.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description.to_dict(), indent=2) + "\n"
-    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+    with unfinished(folder) as new:
+        new.mkdir()
+        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
+            checkpointer.save((new / VARIABLES_FOLDER).absolute(), dict(variables))
+        (new / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
+        (new / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
 
 
 def write_safetensors(
@@ -87,9 +94,7 @@ def write_safetensors(
         "description": json.dumps(description.to_dict()),
         "sha256": weights_sha256(variables),
     }
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_bytes(safetensors.numpy.save(arrays, metadata=metadata))
-    temporary.replace(file)
+    write_whole(file, safetensors.numpy.save(arrays, metadata=metadata))
 
 
 def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
@@ -119,16 +124,37 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
         )
     try:
         description = Description.from_dict(fields)
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: the description of the network is damaged: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: the description of the network is damaged ({reason(error)}). {_AGAIN}"
+        ) from error
     check_variables(description, variables, origin=str(path))
     # The oldest weights have none.
     if sha256 is not None and weights_sha256(variables) != sha256:
         raise WeightsError(
             f"{path}: the weights are not those that were written: their SHA-256 is "
-            f"{weights_sha256(variables)}, and should be {sha256}. Get the file again."
+            f"{weights_sha256(variables)}, and should be {one_line(sha256)[:64]}. {_AGAIN}"
         )
     return description, variables
+
+
+@contextlib.contextmanager
+def quiet_reading() -> Iterator[None]:
+    """For reading with orbax, so that one damaged file is told once.
+
+    Once a read has failed, orbax closes the event loop that the others are waited for in, and each
+    of these complains on stderr, page after page, also after the failure was dealt with. So the
+    hook that leaves these complaints out is taken away only after a success.
+    """
+    before = sys.unraisablehook
+
+    def hook(complaint: sys.UnraisableHookArgs) -> None:
+        if "Event loop is closed" not in str(complaint.exc_value):
+            before(complaint)
+
+    sys.unraisablehook = hook
+    yield
+    sys.unraisablehook = before
 
 
 def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
@@ -153,11 +179,23 @@ def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
 def check_variables(
     description: Description, variables: Mapping[str, np.ndarray], *, origin: str
 ) -> None:
-    """Checks that variables are those of the described network.
+    """Checks that variables are those of the described network, and numbers.
 
     Raises:
-        WeightsError: A name is missing or unknown, or a shape is another; names a few.
+        WeightsError: A name is missing or unknown, a shape is another, or a value is not finite;
+            names a few.
     """
+    # Each unit and each scale has several variables, and all channels are an axis of some. The
+    # network of a million units would never be built.
+    longest = max((size for v in variables.values() for size in v.shape), default=0)
+    if (
+        max(description.units, description.scales) > len(variables)
+        or description.channels > longest
+    ):
+        raise WeightsError(
+            f"{origin}: the weights do not fit their description; {description} has more variables "
+            f"than {len(variables)}, or larger ones. {_AGAIN}"
+        )
     _, params, statistics = split_variables(abstract_model(description, Compute()))
     wanted = {name: v.shape for name, v in (params | statistics).items()}
     given = {name: v.shape for name, v in variables.items()}
@@ -165,8 +203,14 @@ def check_variables(
     if differing:
         raise WeightsError(
             f"{origin}: the weights do not fit their description; {len(differing)} variables are "
-            f"missing, unknown or of another shape, such as {', '.join(differing[:3])}. "
+            f"missing, unknown or of another shape, such as {one_line(', '.join(differing[:3]))}. "
             "The file is damaged or was put together from two."
+        )
+    infinite = sorted(n for n, v in variables.items() if not np.isfinite(v).all())
+    if infinite:
+        raise WeightsError(
+            f"{origin}: weights are finite numbers, those of {', '.join(infinite[:3])} are not. "
+            "The file is damaged, or the training diverged."
         )
 
 
@@ -176,22 +220,28 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
             metadata = opened.metadata() or {}
             variables = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         fields = json.loads(metadata["description"])
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        values = {name: np.asarray(v, np.float32) for name, v in variables.items()}
+    except Exception as error:  # damage shows as errors of the library, of JSON and of NumPy
         raise WeightsError(
-            f"{file}: this is no safetensors file with a JDNet's description ({error}); export "
-            "it again, or convert it first."
+            f"{file}: this is no safetensors file with a JDNet's description ({reason(error)}); "
+            "export it again, or convert it first."
         ) from error
-    values = {name: np.asarray(v, np.float32) for name, v in variables.items()}
     return fields, values, metadata.get("sha256")
 
 
 def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
+        with (
+            quiet_reading(),
+            ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer,
+        ):
             variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
         hashed = folder / SHA256_FILE
         sha256 = hashed.read_text(encoding="utf-8").strip() if hashed.is_file() else None
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder}: the export is damaged: {error}") from error
-    return fields, {name: np.asarray(v, np.float32) for name, v in variables.items()}, sha256
+        values = {name: np.asarray(v, np.float32) for name, v in variables.items()}
+    except Exception as error:  # what orbax and tensorstore raise is of many types
+        raise WeightsError(
+            f"{folder}: the export is damaged ({reason(error)}). {_AGAIN}"
+        ) from error
+    return fields, values, sha256

@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all, whenever the program that writes them is stopped."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Another name for a file or folder while it is written, in the same folder.
+
+    In the end it is given its own name, in one step that also takes the place of a file that has
+    it. After an error nothing is left. A program that is killed leaves what it has written under
+    the other name: `.jdnet-`, 32 digits and `.part`, which nothing here takes for a picture, for
+    weights or for scores. Every call has a name of its own, so that two programs that write to one
+    folder do not disturb each other.
+
+    Args:
+        path: what it shall be called; its folder exists.
+
+    Yields:
+        The name to write to.
+
+    Raises:
+        OSError: there is something of that name that cannot be replaced.
+    """
+    # Not by tempfile, whose files nobody but their owner may read, under the new name too.
+    temporary = path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file, over one that is there, and has the disk keep it before it gets its name.
+
+    Args:
+        path: the file; its folder exists.
+        data: all that it shall hold.
+
+    Raises:
+        OSError: the disk refuses. A file that was there is as it was.
+    """
+    with unfinished(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

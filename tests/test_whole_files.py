@@ -1,0 +1,172 @@
+"""Files appear whole or not at all; a batch that was killed is gone on with."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jdnet_jax
+from jdnet_jax.derain_files import derain_files
+from jdnet_jax.derain_plan import plan_derain
+from jdnet_jax.evaluation.predictions import evaluate_predictions
+from jdnet_jax.models import Compute, Description, abstract_model, initial_values
+from jdnet_jax.pictures import read_picture
+from jdnet_jax.weights import export_weights, read_weights, write_safetensors
+from jdnet_jax.whole_files import unfinished, write_whole
+
+PACKAGE = Path(jdnet_jax.__file__).parent
+TINY = Description(channels=16, units=1, footprint=3, scales=1, pooling=2)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def pictures(folder, count):
+    folder.mkdir()
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 256, (16, 12, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"{i}.png")
+    return folder
+
+
+def test_write_whole_replaces_a_file(tmp_path):
+    for data in (b"one", b"", b"another"):
+        write_whole(tmp_path / "a", data)
+        assert (tmp_path / "a").read_bytes() == data
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
+def test_write_whole_leaves_what_was_there(tmp_path, monkeypatch, call, error):
+    def fail(*_):
+        raise error
+
+    (tmp_path / "a").write_bytes(b"precious")
+    monkeypatch.setattr(call, fail)
+    with pytest.raises(type(error)):
+        write_whole(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"precious"
+    assert names(tmp_path) == ["a"]
+
+
+def test_unfinished_names_are_hidden_and_of_their_own(tmp_path):
+    path = tmp_path / ("n" * 255)  # as long as a name may be
+    with unfinished(path) as one, unfinished(path) as other:
+        assert one != other
+        assert one.name.startswith(".")
+        assert one.parent == other.parent == tmp_path
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert path.read_bytes() == b"one"
+    assert names(tmp_path) == [path.name]
+
+
+def test_an_export_that_fails_leaves_nothing_and_can_be_done_again(tmp_path, monkeypatch):
+    variables = initial_values(abstract_model(TINY, Compute()), seed=0)
+    folder = tmp_path / "weights"
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "jdnet_jax.weights.files.weights_sha256", lambda _: (_ for _ in ()).throw(OSError(28))
+        )
+        for write, path in ((export_weights, folder), (write_safetensors, tmp_path / "w.s")):
+            with pytest.raises(OSError, match="28"):
+                write(path, TINY, variables)
+    assert names(tmp_path) == []
+    export_weights(folder, TINY, variables)
+    assert read_weights(folder)[0] == TINY
+    assert names(tmp_path) == ["weights"]
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from jdnet_jax.derain_files import derain_files
+replace, count = Path.replace, 0
+def killed(path, target):
+    global count
+    count += 1
+    if count == 3:  # two are there, and the third is written under its other name
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(path, target)
+Path.replace = killed
+derain_files([Path("in")], Path("out"), lambda rgb: 255 - rgb, progress=False)
+"""
+
+
+def test_a_batch_that_was_killed_is_gone_on_with(tmp_path):
+    pictures(tmp_path / "in", 5)
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == -9
+    part, *whole = names(tmp_path / "out")
+    assert whole == ["0.png", "1.png"]
+    assert part.startswith(".jdnet-")
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in [part, *whole]}
+
+    left = []
+
+    def restore(rgb):
+        left.append(rgb)
+        return 255 - rgb
+
+    summary = derain_files([tmp_path / "in"], tmp_path / "out", restore, skip_existing=True)
+    assert len(left) == len(summary.done) == 3
+    assert len(summary.skipped) == 2
+    for i in range(5):
+        expected = 255 - read_picture(tmp_path / "in" / f"{i}.png").rgb
+        np.testing.assert_array_equal(read_picture(tmp_path / "out" / f"{i}.png").rgb, expected)
+    after = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in before}
+    assert after == before
+
+    # What was left under the other name is no picture to anyone.
+    plan = plan_derain([tmp_path / "out"], tmp_path / "again")
+    assert len(plan.jobs) == 5
+    assert plan.skipped == ((tmp_path / "out" / part, "hidden"),)
+    source = Pairs(tmp_path / "in")
+    assert len(evaluate_predictions(tmp_path / "out", source, progress=False).pictures) == 5
+
+
+class Pairs:
+    """Pictures of a folder as pairs with themselves."""
+
+    edition = "test"
+
+    def __init__(self, folder):
+        self.files = sorted(folder.iterdir())
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        rgb = read_picture(self.files[index]).rgb
+        return {"name": self.files[index].stem, "rainy": rgb, "clean": rgb}
+
+    def group(self, index):
+        return str(index)
+
+
+WRITE_THEMSELVES = {
+    "weights/files.py",  # into an unfinished folder
+    "training/loop.py",  # what a training that goes on writes again
+    "training/metrics_log.py",  # appends
+}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_everything_is_written_whole(path):
+    called = {
+        node.func.attr
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    wanted = path.relative_to(PACKAGE).as_posix() in WRITE_THEMSELVES
+    assert bool(called & {"write_text", "write_bytes"}) is wanted
