@@ -21,7 +21,8 @@ import numpy.typing as npt
 from jdnet_jax.data.moved_rain import RainLayers
 from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
-from jdnet_jax.data.synthetic import RainStyle, Window, add_rain, draw_rain_layer
+from jdnet_jax.data.rain_styles import RainStyle
+from jdnet_jax.data.synthetic import Window, add_rain, draw_rain_layer
 
 
 class TrainingBatch(TypedDict):
