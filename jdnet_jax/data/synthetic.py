@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from jdnet_jax.data.pairs import Pair, check_index
+from jdnet_jax.data.rain_scene import photograph_rain
 from jdnet_jax.data.rain_styles import RainStyle
 from jdnet_jax.data.streaks import Raster, draw_streaks
 
@@ -140,14 +141,58 @@ def add_rain(clean: npt.NDArray[np.uint8], layer: npt.NDArray[np.float32]) -> np
     Raises:
         ValueError: the shapes do not fit, or the picture is not uint8.
     """
+    _check_layer(clean, layer)
+    # Rain above 255 changes nothing, and uint16 holds 255 + 255.
+    rain = np.rint(np.minimum(layer, 1.0) * 255).astype(np.uint16)
+    return np.minimum(clean + rain[:, :, None], 255).astype(np.uint8)
+
+
+def _check_layer(clean: npt.NDArray[np.uint8], layer: npt.NDArray[np.float32]) -> None:
     if clean.dtype != np.uint8 or clean.shape[:2] != layer.shape or clean.ndim != 3:
         raise ValueError(
             "rain [h, w] is added to a uint8 picture [h, w, 3] of its size; got rain"
             f" {list(layer.shape)} and a {clean.dtype} picture {list(clean.shape)}"
         )
-    # Rain above 255 changes nothing, and uint16 holds 255 + 255.
-    rain = np.rint(np.minimum(layer, 1.0) * 255).astype(np.uint16)
-    return np.minimum(clean + rain[:, :, None], 255).astype(np.uint8)
+
+
+def draw_rainy(
+    rng: np.random.Generator,
+    clean: npt.NDArray[np.uint8],
+    *,
+    style: RainStyle,
+    picture_size: tuple[int, int] | None = None,
+    window: Window | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Lets rain fall on a picture, or on a window of one.
+
+    Args:
+        rng: is advanced by the draw.
+        clean: uint8 ``[h, w, 3]``, what the window shows.
+        style: the distributions to draw from.
+        picture_size: height and width of the picture; those of ``clean`` when left out.
+        window: where ``clean`` lies in the picture; all of it when left out.
+
+    Returns:
+        The rainy picture, uint8 ``[h, w, 3]``.
+
+    Raises:
+        ValueError: the window leaves the picture, or is not of the size of ``clean``.
+    """
+    height, width = picture_size or (clean.shape[0], clean.shape[1])
+    window = window or Window(0, 0, height, width)
+    layer = draw_rain_layer(rng, height, width, style=style, window=window)
+    if style.scene is None:
+        return add_rain(clean, layer)
+    _check_layer(clean, layer)
+    return photograph_rain(
+        rng,
+        clean,
+        layer,
+        scene=style.scene,
+        top=window.top,
+        left=window.left,
+        picture_height=height,
+    )
 
 
 class SyntheticPairs:
@@ -197,9 +242,8 @@ class SyntheticPairs:
         check_index(index, len(self))
         clean = self._photographs[index % len(self._photographs)]
         rng = np.random.default_rng([self._seed, index])
-        layer = draw_rain_layer(rng, *clean.shape[:2], style=self._style)
-        name = f"{self.group(index)}_{index:04d}"
-        return {"name": name, "rainy": add_rain(clean, layer), "clean": clean}
+        rainy = draw_rainy(rng, clean, style=self._style)
+        return {"name": f"{self.group(index)}_{index:04d}", "rainy": rainy, "clean": clean}
 
     def group(self, index: int) -> str:
         """The name of the photograph under pair ``index``."""
