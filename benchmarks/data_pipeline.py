@@ -14,7 +14,8 @@ import numpy as np
 from jdnet_jax.data.pairs import InMemoryPairs
 from jdnet_jax.data.photographs import EmbeddedPhotographs
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.synthetic import STYLES, SyntheticPairs, Window, draw_rain_layer
+from jdnet_jax.data.rain_styles import STYLES
+from jdnet_jax.data.synthetic import SyntheticPairs, Window, draw_rain_layer
 
 _CROP = 64
 _BATCH = 12

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from jdnet_jax import cli
-from jdnet_jax.data.synthetic import STYLES, add_rain, draw_rain_layer
+from jdnet_jax.data.rain_styles import STYLES
+from jdnet_jax.data.synthetic import add_rain, draw_rain_layer
 from jdnet_jax.reproduce.experiments import TABLES
 from jdnet_jax.reproduce.render import render
 from jdnet_jax.reproduce.runs import CLONE, _check_settings

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError, PairSource, hold_out
 from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
+from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
-from jdnet_jax.data.synthetic import STYLES, RainStyle, SyntheticPairs
+from jdnet_jax.data.synthetic import SyntheticPairs
 
 EMBEDDED = "embedded"
 """The name of the photographs that come with scikit-image."""
