@@ -27,8 +27,8 @@ def test_heavy_looks_like_rain100h():
     assert 0.02 < np.mean(dry) < 0.12
     assert 50 < np.mean(means) < 85
     assert 10 < np.mean(psnrs) < 15
-    # Pictures differ from each other as much as those of Rain100H do.
-    assert 15 < np.std(means) < 35
+    # Pictures differ from each other as those of Rain100H do, by 17; that of 24 is known to +-2.5.
+    assert 9 < np.std(means) < 25
 
 
 def test_heavy_thins_out_towards_the_lower_border():

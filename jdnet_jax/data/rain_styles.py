@@ -69,15 +69,15 @@ STYLES: MappingProxyType[str, RainStyle] = MappingProxyType(
             kinds=(
                 # Hard: of one brightness, flat where they overlap.
                 Streaks(
-                    layer_shares=(0.05, 0.41, 0.47, 0.07),
+                    layer_shares=(0.02, 0.42, 0.49, 0.07),
                     angle_degrees=(-15.4, 15.4),
-                    oblique_share=0.02,
+                    oblique_share=0.01,
                     oblique_degrees=(18, 30),
                     length_cells=(215, 290),
                     length_spread=0.11,
                     width_cells=(2, 4.5),
-                    coverage=(0.25, 0.713),
-                    brightness=(0.089, 0.373),
+                    coverage=(0.3, 0.72),
+                    brightness=(0.1, 0.373),
                     brightness_power=0.1,
                     ceiling=1.0,
                     followers=0.3,
@@ -87,7 +87,7 @@ STYLES: MappingProxyType[str, RainStyle] = MappingProxyType(
                 Streaks(
                     layer_shares=(0, 0.1, 0.48, 0.42),
                     angle_degrees=(-15.4, 15.4),
-                    follow_degrees=8.3,
+                    follow_degrees=7.0,
                     length_cells=(21, 117),
                     length_spread=0.56,
                     width_cells=(2, 5.29),
