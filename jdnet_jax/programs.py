@@ -69,16 +69,14 @@ def parse_flags(
             getattr(
                 config, "lock", None
             )  # where an OSError kept it from being read, this raises it
-            check_names_and_types(config, defaults(), origin=name)
+            check_names(config, defaults(), origin=name)
     except Exception as error:  # a config is a program, and raises what it will
         program = Path(argv[0]).name
         raise SystemExit(one_line(f"{program}: error: {_told(error, name)}")) from error
     return list(left)
 
 
-def check_names_and_types(
-    config: Any, defaults: ConfigDict, *, origin: str, prefix: str = ""
-) -> None:
+def check_names(config: Any, defaults: ConfigDict, *, origin: str, prefix: str = "") -> None:
     """Refuses a config that does not have exactly the settings of `configs/default.py`.
 
     Args:
@@ -103,7 +101,7 @@ def check_names_and_types(
         )
     for name, value in defaults.items():
         if isinstance(value, ConfigDict):
-            check_names_and_types(config[name], value, origin=origin, prefix=f"{prefix}{name}.")
+            check_names(config[name], value, origin=origin, prefix=f"{prefix}{name}.")
         elif not (config[name] is None and value is None):
             kind = defaults.get_type(name)
             allowed = (int, float) if kind is float else kind

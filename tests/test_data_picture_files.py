@@ -45,6 +45,14 @@ def test_read_header_transparent_colour_refused(tmp_path):
         read_header(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif"])
+def test_read_header_animation_refused(tmp_path, suffix):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(PairError, match=rf"a\{suffix}: pairs are .* several frames .*; save each"):
+        read_header(tmp_path / f"a{suffix}")
+
+
 def test_read_header_cmyk_refused(tmp_path):
     Image.new("CMYK", (8, 8)).save(tmp_path / "a.jpg")
     with pytest.raises(PairError, match="mode CMYK; convert it to RGB"):

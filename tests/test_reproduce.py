@@ -104,6 +104,13 @@ def test_a_run_with_other_settings_is_not_taken_for_this_one(tmp_path, name, fla
             _check_settings(tmp_path, {name: flag})
 
 
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
+def test_a_damaged_config_of_a_run_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.json: this is not the config of a training"):
+        _check_settings(tmp_path, {"seed": "0"})
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
