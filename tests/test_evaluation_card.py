@@ -14,7 +14,7 @@ from jdnet_jax import create_model
 from jdnet_jax.evaluation import CardError, evaluate_pairs, read_card
 from jdnet_jax.evaluation.command import FILES, evaluate
 from jdnet_jax.models import split_variables
-from jdnet_jax.pretrained import load_variables
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_variables
 from jdnet_jax.weights import export_weights, weights_sha256, write_safetensors
 
 TINY = {"channels": 16, "units": 1, "footprint": 3, "scales": 1, "pooling": 2}
@@ -236,6 +236,14 @@ def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path)
     assert (again.weights, again.predictions) == (None, str(out / "pictures"))
     assert again.evaluation.data == card.evaluation.data
     assert again.evaluation.means()["rgb"] == card.evaluation.means()["rgb"]
+
+
+def test_evaluate_scores_the_bundled_weights_without_any_named(tmp_path):
+    config = quickstart_config(test_pairs=str(write_pairs(tmp_path / "pairs")))
+    evaluate(config, output=str(tmp_path / "out"), progress=False)
+    card = read_card(tmp_path / "out")
+    assert card.weights.path == DEFAULT_WEIGHTS
+    assert card.weights.sha256 == weights_sha256(load_variables(DEFAULT_WEIGHTS)[1])
 
 
 @pytest.mark.parametrize("name", [*FILES, "pictures"])

@@ -261,7 +261,6 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"checkpoint": None, "predictions": None}, "either"),
         ({"weights": "a", "predictions": "b"}, "either"),
         ({"weights": "a", "predictions": None, "pictures": True}, "output"),
         ({"weights": "nowhere", "predictions": None}, "no weights here"),
