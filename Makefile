@@ -32,7 +32,8 @@ test: $(VENV)/.dev
 
 test-torch: $(VENV)/.dev
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check "torch>=2.10"
-	$(VENV)/bin/python -m pytest tests/test_import_authors.py tests/test_import_authors_damaged.py
+	$(VENV)/bin/python -m pytest tests/test_import_authors.py tests/test_import_authors_damaged.py \
+		tests/test_torch_files.py
 
 test-slow: $(VENV)/.dev
 	$(VENV)/bin/python -m pytest -m slow

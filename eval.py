@@ -3,6 +3,7 @@
 python eval.py --config configs/rain100h.py --checkpoint runs/h --output out/h
 python eval.py --config configs/rain100h.py --predictions FOLDER
 python eval.py --config configs/rain100h.py --compare ours=out/h PReNet=predictions/prenet
+python eval.py --compare ours=out/h theirs=out/theirs
 
 The pairs are the config's `test_pairs`; `--config.test_pairs=FOLDER` scores on others.
 
@@ -11,7 +12,8 @@ scores.csv, table.md, and report.html with the pictures.
 
 --compare takes everything up to the next flag: PATH or NAME=PATH, each a result card, a folder
 that holds one, or a folder of predictions, which are scored now (--suffix holds for all of them).
-Beside them stand the numbers that the paper published. All must be of the same pairs.
+Beside them stand the numbers that the paper published. All must be of the same pairs. Result cards
+alone need no --config.
 """
 
 import sys
@@ -46,7 +48,6 @@ OUTPUT = flags.DEFINE_string(
 )
 PICTURES = flags.DEFINE_boolean("pictures", False, "Also save derained pictures in --output.")
 OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace what is in --output already.")
-flags.mark_flag_as_required("config")
 
 
 def one_value_each(arguments: Sequence[str]) -> list[str]:
@@ -79,6 +80,8 @@ def main(arguments: list[str]) -> None:
             "--compare takes result cards and folders of predictions; score a checkpoint with "
             "--output first, then compare that folder"
         )
+    if CONFIG.value is None and not COMPARE.value:
+        raise app.UsageError("--config says which pairs to score on; give a file of configs/")
     # Late: --help does not wait for JAX.
     from jdnet_jax.compiled import default_folder, keep_compiled
     from jdnet_jax.evaluation.command import compare, evaluate

@@ -1,7 +1,9 @@
 """Trains JDNet: `python train.py --config configs/rain100h.py --workdir runs/h`.
 
 Settings are overridden as in `--config.batch_size=24`. The same command again goes on where the
-training stopped.
+training stopped. Several processes, on one host or on many, train together where each is told of
+the others, by `--coordinator_address`, `--num_processes` and `--process_id` or by
+`--cluster=slurm`.
 """
 
 import sys
@@ -15,6 +17,20 @@ from jdnet_jax import programs
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string("workdir", None, "The run directory: checkpoints, log, TensorBoard.")
+ALLOW_CHANGED = flags.DEFINE_list(
+    "allow_changed",
+    [],
+    "Settings that may be others than those of the training gone on with, by name or by group: "
+    "seed,data",
+)
+COORDINATOR_ADDRESS = flags.DEFINE_string(
+    "coordinator_address", None, "host:port of process 0, where several processes train together."
+)
+NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are.")
+PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which one this is, from 0.")
+CLUSTER = flags.DEFINE_enum(
+    "cluster", None, ["slurm"], "Whose environment tells of the other processes, instead."
+)
 
 flags.mark_flags_as_required(["config", "workdir"])
 
@@ -24,17 +40,31 @@ def main(_: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import Stopped, train
+    from jdnet_jax.training import Stopped, join, train
 
     # Going on with a training does not compile its step again.
     keep_compiled(Path(WORKDIR.value) / "compiled")
     try:
-        train(CONFIG.value, WORKDIR.value)
+        join(
+            coordinator_address=COORDINATOR_ADDRESS.value,
+            num_processes=NUM_PROCESSES.value,
+            process_id=PROCESS_ID.value,
+            cluster=CLUSTER.value,
+        )
+        train(CONFIG.value, WORKDIR.value, allow_changed=ALLOW_CHANGED.value)
     except Stopped as stopped:
         print(f"train.py: {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
         raise SystemExit(f"train.py: error: {error}") from error
+    except RuntimeError as error:
+        if NUM_PROCESSES.value is None and CLUSTER.value is None:
+            raise
+        # What JAX raises where another process is gone.
+        raise SystemExit(
+            f"train.py: error: {' '.join(str(error).split())}; another process ended, most likely: "
+            "see what it says. Give the same command to all of them again"
+        ) from error
 
 
 if __name__ == "__main__":

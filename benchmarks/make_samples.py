@@ -12,7 +12,8 @@ from PIL import Image
 
 from jdnet_jax import Restorer
 from jdnet_jax.data.photographs import EmbeddedPhotographs
-from jdnet_jax.data.synthetic import STYLES, SyntheticPairs
+from jdnet_jax.data.rain_styles import STYLES
+from jdnet_jax.data.synthetic import SyntheticPairs
 
 ROOT = Path(__file__).parent.parent
 SEED = 7

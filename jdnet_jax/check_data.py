@@ -22,10 +22,19 @@ examples:
     python -m jdnet_jax check-data BSDS500/images Rain100H/test --json report.json
 
 A folder holds pairs of rainy and clean pictures in any layout that training reads, or photographs
-to draw rain on, or folders of such sets. Sets of different folders and splits are searched for
-photographs that they share: as they are, turned, mirrored, cut or compressed once more.
+to draw rain on, or folders of such sets. Each set is searched against the others for
+photographs that they share: as they are, turned, mirrored, compressed once more, at another scale,
+or cut. A picture that was scaled or compressed may be missed if it lost more than a twentieth of a
+side; one whose pixels are as they were is found in small parts, too.
 
 exit status: 0 nothing is wrong, 1 there are problems, 2 nothing was checked (see the message)."""
+
+
+LIMIT = (
+    "where more than a twentieth of a side was cut off, pictures that were also scaled or"
+    " compressed may be missed"
+)
+"""What a search for shared photographs does not find, see `jdnet_jax.data.shared_scenes`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,11 +84,11 @@ def as_text(report: Report) -> str:
     for one in report.sets:
         lines += [str(one.listed.path), *(f"  {k:9} {v}" for k, v in _summary(one).items())]
         lines += [f"  {f.severity:9} {f.line()}" for f in one.findings] + [""]
-    if report.compared:
-        names = [str(one.listed.path) for one in report.sets]
-        lines.append("shared photographs")
-        lines += [f"  {'searched':9} {names[i]} and {names[j]}" for i, j in report.compared]
-        lines += [f"  {f.severity:9} {f.line()}" for f in report.shared] + [""]
+    if len(report.sets) > 1:
+        told = f"each of the {len(report.sets)} sets against the others"
+        lines += ["shared photographs", f"  {'searched':9} {told}"]
+        lines += [f"  {f.severity:9} {f.line()}" for f in report.shared]
+        lines += [f"  {'limit':9} {LIMIT}", ""]
     remarks = len(report.findings) - report.num_problems
     lines.append(f"{counted(report.num_problems, 'problem')}, {counted(remarks, 'remark')}")
     return "\n".join(lines)
@@ -101,13 +110,10 @@ def as_json(report: Report) -> dict[str, Any]:
                 "sizes": {f"{w}x{h}": n for (h, w), n in one.sizes.items()},
                 "formats": dict(one.formats),
                 "dry_share": one.dry_share,
+                "num_additive": one.num_additive if one.listed.layout else None,
                 "findings": [vars(finding) for finding in one.findings],
             }
             for one in report.sets
-        ],
-        "compared": [
-            [str(report.sets[i].listed.path), str(report.sets[j].listed.path)]
-            for i, j in report.compared
         ],
         "shared": [vars(finding) for finding in report.shared],
     }
@@ -122,9 +128,9 @@ def _summary(one: SetReport) -> dict[str, str]:
             lines["data set"] = one.identity.line
         lines["split"] = listed.split or "not in its name"
         lines["layout"] = listed.layout.replace("_", " ")
-        lines["pairs"] = f"{one.pictures:,} with {one.backgrounds:,} backgrounds"
+        lines["pairs"] = f"{one.pictures:,} with {counted(one.backgrounds, 'background')}"
     else:
-        lines["pictures"] = f"{one.pictures:,} without partners, {one.backgrounds:,} different ones"
+        lines["pictures"] = f"{one.pictures:,} without partners, {one.backgrounds:,} different"
     if not sizes:
         return lines
     lines["sizes"] = ", ".join(f"{w}x{h} ({n:,})" for (h, w), n in sizes[:8])
@@ -132,5 +138,10 @@ def _summary(one: SetReport) -> dict[str, str]:
         lines["sizes"] += f" and {len(sizes) - 8:,} more sizes"
     lines["files"] = ", ".join(f"{kind} ({n:,})" for kind, n in one.formats.items())
     if one.dry_share is not None:
-        lines["rain"] = f"{one.dry_share:.0%} of the pixels nearly dry (median)"
+        lines["rain"] = f"{one.dry_share:.0%} of the pixels nearly dry (median); {_additive(one)}"
     return lines
+
+
+def _additive(one: SetReport) -> str:
+    share = "all" if one.num_additive == one.pictures else f"{one.num_additive:,} of the"
+    return f"additive, O = min(B + R, 255), in {share if one.num_additive else 'none of the'} pairs"

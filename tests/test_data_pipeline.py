@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.synthetic import STYLES
+from jdnet_jax.data.rain_styles import STYLES
 
 SIZE = 8
 
@@ -30,6 +30,9 @@ class MadePairs:
         self.reads += 1
         clean = self._clean[index]
         return {"name": f"pair{index}", "rainy": clean + 1, "clean": clean.copy()}
+
+    def name(self, index):
+        return f"pair{index}"
 
     def group(self, index):
         return f"pair{index}"
@@ -190,7 +193,7 @@ def test_training_batches_visit_each_picture_once_an_epoch_in_new_order():
 def test_training_batches_draw_new_crops_and_rain_each_epoch():
     photographs = MadePhotographs(count=1, shape=(SIZE, SIZE))
     # On so small a picture, rain with its centres inside would often leave it dry.
-    style = dataclasses.replace(STYLES["heavy"], centres_inside=False)
+    style = dataclasses.replace(STYLES["heavy"], extent=None)
     stream = batches(
         photographs=photographs, pairs=None, synthetic_share=1.0, batch_size=6, style=style
     )
@@ -310,7 +313,7 @@ import sys
 sys.modules["jax"] = sys.modules["tensorflow"] = None  # importing them now fails
 from jdnet_jax.data.photographs import EmbeddedPhotographs
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.synthetic import STYLES
+from jdnet_jax.data.rain_styles import STYLES
 batches = training_batches(
     pairs=None, photographs=EmbeddedPhotographs(), synthetic_share=1.0, style=STYLES["heavy"],
     crop_size=64, batch_size=2, device_count=2, seed=0, num_threads=1, prefetch=1)

@@ -42,7 +42,7 @@ def write_split(folder, count=3, seed=0, suffix="png"):
 def assert_same_pairs(source, expected):
     assert len(source) == len(expected)
     for index in range(len(expected)):
-        assert source[index]["name"] == expected[index]["name"]
+        assert source[index]["name"] == source.name(index) == expected.name(index)
         assert source.group(index) == expected.group(index)
         for side in ("rainy", "clean"):
             np.testing.assert_array_equal(source[index][side], expected[index][side])

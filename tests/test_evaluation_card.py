@@ -2,25 +2,21 @@
 
 import json
 import math
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from flat_pairs import Pairs, pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from test_evaluation import Pairs, flat, pair
+from made_cards import make_card, quickstart_config, write_pairs
 
 from jdnet_jax import create_model
-from jdnet_jax.evaluation import Card, CardError, Weights, evaluate_pairs, read_card
+from jdnet_jax.evaluation import CardError, evaluate_pairs, read_card
 from jdnet_jax.evaluation.command import FILES, evaluate
 from jdnet_jax.models import split_variables
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.weights import export_weights, weights_sha256, write_safetensors
 
-ROOT = Path(__file__).parent.parent
 TINY = {"channels": 16, "units": 1, "footprint": 3, "scales": 1, "pooling": 2}
 
 
@@ -29,22 +25,6 @@ def strict_json(path):
         raise AssertionError(constant)
 
     return json.loads(path.read_text(), parse_constant=refuse)
-
-
-def make_card(restore=lambda rainy: rainy - np.float32(10 / 255), **changes):
-    """A card of three flat pictures, of which the first and the last are restored exactly."""
-    source = Pairs([pair("001", 110, 100), pair("002", 70, 50), pair("b/003", 130, 120, width=11)])
-    ticks = iter(range(6))
-    evaluation = evaluate_pairs(restore, source, progress=False, clock=lambda: next(ticks))
-    fields = {
-        "evaluation": evaluation,
-        "weights": Weights(path="here", sha256="ab" * 32, network={"units": 4, "attention": True}),
-        "predictions": None,
-        "command": ("eval.py", "--checkpoint", "here"),
-        "config": {"seed": 0, "data": {"pairs": None, "share": 0.5}},
-        "environment": {"versions": {"jax": "1"}},
-    }
-    return Card(**fields | changes)
 
 
 CARD = make_card()
@@ -170,6 +150,8 @@ CHECKED = [
     and p != ("predictions",)
     and p[-1] not in ("name", "height", "width", "seconds")
 ]
+
+
 STRANGE = st.sampled_from([None, True, "", "inf", "x", [], {}, -1, 0.5, 10**400, 1e308])
 
 
@@ -215,24 +197,6 @@ def test_weights_sha256_depends_on_names_shapes_and_values():
         {"a": kernel},
     ]
     assert len({base, *map(weights_sha256, others)}) == 5
-
-
-def quickstart_config(**changes):
-    sys.path.insert(0, str(ROOT))
-    try:
-        config = runpy.run_path(str(ROOT / "configs" / "quickstart.py"))["get_config"]()
-    finally:
-        sys.path.remove(str(ROOT))
-    config.update(changes)
-    return config
-
-
-def write_pairs(folder, *, levels=((110, 100), (70, 50))):
-    for number, pair_of_levels in enumerate(levels, start=1):
-        for side, level in zip(("rainy", "clean"), pair_of_levels, strict=True):
-            (folder / side).mkdir(parents=True, exist_ok=True)
-            Image.fromarray(flat(level, height=20, width=24)).save(folder / side / f"{number}.png")
-    return folder
 
 
 def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path):

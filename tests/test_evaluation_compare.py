@@ -1,25 +1,21 @@
 """Methods side by side and beside the paper's Table 1: what stands where, and what is refused."""
 
-import csv
-import io
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from test_evaluation import Pairs, pair
-from test_evaluation_card import make_card, quickstart_config, write_pairs
+from flat_pairs import Pairs, pair
+from markdown_tables import tables
 
 from jdnet_jax.evaluation import comparison, evaluate_pairs
-from jdnet_jax.evaluation.command import compare, evaluate
 from jdnet_jax.evaluation.compare import named
-from jdnet_jax.evaluation.published import EDITIONS, TABLE_1
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table
+from jdnet_jax.published import EDITIONS, TABLE_1
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ["DDN", "RESCAN", "REHEN", "PReNet", "SPANet", "SSIR", "JDNet"]
+
+
 # Table 1 as the paper prints it, DDN to Ours; PSNR and SSIM in turn.
 TABLE_1_AS_PRINTED = """\
 Rain100H 22.26 0.69 25.92 0.84 27.52 0.86 27.89 0.89 26.54 0.90 22.47 0.71 30.02 0.92
@@ -37,22 +33,10 @@ def evaluated(less=5, *, levels=((110, 100), (70, 50), (90, 60)), edition="a set
     )
 
 
-def tables(text):
-    """The tables of a Markdown text, each as rows of cells."""
-    found, rows = [], []
-    for line in [*text.splitlines(), ""]:
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
-        elif rows:
-            found.append([rows[0], *rows[2:]])
-            rows = []
-    return found
-
-
 def test_published_numbers_are_those_of_the_paper():
     for line in TABLE_1_AS_PRINTED.splitlines():
         title, *numbers = line.split()
-        printed = [f"{value:.2f}" for p in TABLE_1 for value in p.scores[title]]
+        printed = [value for p in TABLE_1 for value in p.scores[title]]
         assert printed == numbers
     assert [p.method for p in TABLE_1] == PUBLISHED
 
@@ -102,6 +86,14 @@ def test_comparison_knows_the_papers_pairs_by_either_cards_edition():
     assert paper[3][-1] == "37.02"
 
 
+def test_comparison_says_where_the_published_numbers_come_from():
+    text = comparison({"ours": evaluated()})
+    assert "Published: as Table 1 of the JDNet paper prints them" in text
+    assert "SPANet (Wang et al., CVPR 2019)" in text
+    assert "The paper names no protocol for its numbers. They stand under `paper` because" in text
+    assert "28.09 dB in RGB and 29.50 dB in luma (measured for this project" in text
+
+
 def test_comparison_gives_differences_picture_by_picture():
     a, b = evaluated(5, levels=((110, 100), (70, 50))), evaluated(8, levels=((110, 100), (70, 50)))
     _, rgb, _ = tables(comparison({"a": a, "b": b}))
@@ -133,7 +125,10 @@ def test_comparison_refuses_other_pairs_and_other_protocols():
         comparison({"a": a, "b": evaluated(protocols=["rgb"])})
     alone = comparison({"b": evaluated(protocols=["rgb"])})
     assert "DDN" not in alone
-    assert "The published numbers are of the protocol `paper`" in alone
+    assert "The published numbers are taken for the protocol `paper`" in alone
+    # No picture's spread can be told from one.
+    single = comparison({"a": evaluated(levels=((110, 100),))})
+    assert "Means over 1 picture.\n" in single
 
 
 def test_column_refuses_to_mix_protocols():
@@ -182,116 +177,3 @@ def test_named_splits_names_from_paths(tmp_path):
         named([f"{tmp_path}/c", f"c={tmp_path}/a=b"])
     with pytest.raises(ValueError, match="nothing to compare"):
         named([])
-
-
-@pytest.fixture
-def scored(tmp_path):
-    """A config of two pairs, a folder of predictions for them, and the card of its scores."""
-    config = quickstart_config(test_pairs=str(write_pairs(tmp_path / "pairs")))
-    predictions = tmp_path / "predictions" / "mine"
-    predictions.mkdir(parents=True)
-    for number, level in ((1, 104), (2, 60)):
-        Image.fromarray(np.full((20, 24, 3), level, np.uint8)).save(predictions / f"{number}.png")
-    evaluate(
-        config,
-        checkpoint=None,
-        predictions=str(predictions),
-        output=str(tmp_path / "out"),
-        progress=False,
-    )
-    return config, predictions, tmp_path / "out"
-
-
-def test_compare_takes_cards_folders_of_cards_and_folders_of_predictions(scored, tmp_path):
-    config, predictions, out = scored
-    entries = [f"file={out / 'scores.json'}", f"folder={out}", str(predictions)]
-    text = compare(config, entries, output=str(tmp_path / "side by side"), progress=False)
-    assert (tmp_path / "side by side" / "comparison.md").read_text() == text
-    paper, rgb, _ = tables(text)
-    assert paper[0][2:] == ["rainy input", "file", "folder", "mine", *PUBLISHED]
-    assert rgb[2][3] == rgb[2][4] == rgb[2][5]
-    assert rgb[4][4:] == ["+0.00 ± 0.00"] * 2
-    with pytest.raises(FileExistsError, match=r"comparison\.md exists"):
-        compare(config, entries, output=str(tmp_path / "side by side"), progress=False)
-    # Cards need no pairs.
-    config.test_pairs = None
-    assert tables(compare(config, entries[:2], progress=False))[1] == [r[:5] for r in rgb]
-    with pytest.raises(ValueError, match=r"--config\.test_pairs"):
-        compare(config, entries, progress=False)
-
-
-def test_compare_refuses_a_card_of_other_pairs_before_scoring(scored, tmp_path):
-    config, predictions, out = scored
-    (predictions / "1.png").write_bytes(b"not looked at")
-    config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100), (70, 51))))
-    with pytest.raises(ValueError, match=r"same pairs.* card: .*/pairs, 2 pairs.*test_pairs: .*/o"):
-        compare(config, [f"card={out}", str(predictions)], progress=False)
-
-
-def test_compare_refuses_a_file_that_is_no_card(scored):
-    config, predictions, _ = scored
-    with pytest.raises(ValueError, match=r"1\.png: a result card is"):
-        compare(config, [str(predictions / "1.png")], progress=False)
-
-
-def test_eval_reads_compare_up_to_the_next_flag():
-    lines = [
-        "--config c.py --compare a b=c d --output o",
-        "--compare=a b --config c.py --compare c d",
-        "-compare a b",
-        "--compare",
-        "--compare --output o",
-        "--compare a -- b c",
-        "--config c.py stray --compare a",
-    ]
-    code = (
-        "import csv, sys; from eval import one_value_each;"
-        "csv.writer(sys.stdout).writerows(one_value_each(l.split()) for l in sys.argv[1:])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code, *lines], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert [" ".join(row) for row in csv.reader(io.StringIO(result.stdout))] == [
-        "--config c.py --compare=a --compare=b=c --compare=d --output o",
-        "--compare=a --compare=b --config c.py --compare=c --compare=d",
-        "--compare=a --compare=b",
-        "--compare",
-        "--compare --output o",
-        "--compare=a -- b c",
-        "--config c.py stray --compare=a",
-    ]
-
-
-def run_eval(*arguments):
-    return subprocess.run(
-        [sys.executable, "eval.py", "--config", "configs/small.py", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_eval_compares_from_the_command_line(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        make_card().write(tmp_path / folder / "scores.json")
-    result = run_eval("--compare", f"ours={tmp_path}/a", tmp_path / "b", "--output", tmp_path / "o")
-    assert result.returncode == 0, result.stderr
-    assert tables(result.stdout)[0][0][2:] == ["rainy input", "ours", "b", *PUBLISHED]
-    assert (tmp_path / "o" / "comparison.md").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--compare", "a", "--checkpoint", "small"], "--compare takes result cards"),
-        (["--compare", "nowhere"], "nowhere: there is no result card"),
-        (["stray", "--checkpoint", "small"], "'stray' belongs to no flag"),
-    ],
-)
-def test_eval_refuses(arguments, message):
-    result = run_eval(*arguments)
-    assert result.returncode != 0
-    assert message in result.stderr + result.stdout
-    assert "Traceback" not in result.stderr

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from flat_pairs import Pairs, pair
+from made_cards import make_card
 from PIL import Image
-from test_evaluation import Pairs, pair
-from test_evaluation_card import make_card
 
 from jdnet_jax.evaluation import Album, evaluate_pairs, report, write_report
 

@@ -4,74 +4,36 @@ PyTorch is optional, and what needs it is skipped where it is not installed. Wha
 around the file is tested without it, too.
 """
 
-import ast
-import io
-import os
-import pickle
-import shutil
 import sys
-import types
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reference_arrays import compiled, load, nhwc, under
+from authors_files import (
+    NETWORKS,
+    SMALL,
+    STEP,
+    assert_equal_arrays,
+    checkpoint,
+    command,
+    peer,
+    refusal,
+    theirs,
+    write_small,
+)
+from reference_arrays import compiled, load, nhwc
 
-import jdnet_jax
-from jdnet_jax.cli import main
 from jdnet_jax.interop import torch_files
 from jdnet_jax.interop.authors import from_authors, to_authors
-from jdnet_jax.interop.torch_files import Checkpoint, CheckpointError, read_checkpoint
-from jdnet_jax.models import Compute, Description, abstract_model, initial_values
+from jdnet_jax.interop.torch_files import Checkpoint
+from jdnet_jax.models import Description
 from jdnet_jax.pretrained import load_model, load_variables
 from jdnet_jax.weights import write_safetensors
 
-NETWORKS = {
-    "r1": Description(units=2, attention=False, calibration=False),
-    "r2": Description(units=2, attention=False),
-    "r3": Description(units=2),
-}
-SMALL = Description(channels=16, units=1, scales=1)
 SIZE = "1x33x70"
-STEP = 1234
 # For outputs up to 1.3 in float32; measured, 1.1e-7 here and 1.2e-7 in PyTorch.
 TOLERANCE = 1e-5
-
-
-def theirs(network):
-    """The authors' tensors of a network of 2 units."""
-    return under(load(f"authors_{network}_2units.npz"), "w:")
-
-
-def assert_equal_arrays(actual, expected):
-    assert actual.keys() == expected.keys()
-    for name, value in expected.items():
-        assert actual[name].dtype == value.dtype, name
-        np.testing.assert_array_equal(actual[name], value, err_msg=name)
-
-
-def command(*arguments):
-    return main([str(argument) for argument in arguments])
-
-
-def refusal(capsys, *arguments):
-    """The one line that a command refuses with."""
-    assert command(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("jdnet_jax: error: ")
-    assert err.endswith("\n")
-    assert err.count("\n") == 1
-    return err
-
-
-def write_small(file, **fields):
-    """Weights of a small network; its variables."""
-    description = Description(**(SMALL.to_dict() | fields))
-    variables = initial_values(abstract_model(description, Compute()), seed=0)
-    write_safetensors(file, description, variables)
-    return variables
 
 
 # Without PyTorch.
@@ -181,67 +143,12 @@ def test_both_commands_say_how_to_install_pytorch(tmp_path, monkeypatch, capsys)
     assert not (tmp_path / "new").exists()
 
 
-def test_read_checkpoint_has_pytorch_read_weights_only(tmp_path, monkeypatch):
-    """Whatever PyTorch then does with it; its default has not always been that."""
-    asked = []
-    stand_in = types.ModuleType("torch")
-    stand_in.__version__ = torch_files.MINIMUM
-    stand_in.load = lambda file, **options: asked.append(options) or (file.read() and {})
-    monkeypatch.setitem(sys.modules, "torch", stand_in)
-    (tmp_path / "latest_net").write_bytes(b"\x80\x02")
-    assert read_checkpoint(tmp_path / "latest_net") == Checkpoint({}, None)
-    assert asked == [{"weights_only": True, "map_location": "cpu"}]
-
-
-def test_pytorch_is_imported_in_one_place_only():
-    importing = set()
-    for path in Path(jdnet_jax.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module]
-            importing |= {path.name for name in names if name.split(".")[0] == "torch"}
-    assert importing == {"torch_files.py"}
-
-
 # With PyTorch.
 
 
 @pytest.fixture
 def torch():
     return pytest.importorskip("torch")
-
-
-def peer(torch, network):
-    """The PyTorch JDNet of `benchmarks` with the authors' weights, in inference mode."""
-    from benchmarks.torch_jdnet import JDNet
-
-    description = NETWORKS[network]
-    net = JDNet(2, attention=description.attention, calibrated=description.calibration)
-    state = {name: torch.from_numpy(np.array(value)) for name, value in theirs(network).items()}
-    net.load_state_dict(state)
-    return net.eval()
-
-
-def checkpoint(torch, network="r3", *, gpus=1, new=False, bare=False):
-    """The bytes of a checkpoint as the authors' program writes them."""
-    net = peer(torch, network)
-    net = torch.nn.DataParallel(net) if gpus > 1 else net
-    # A step of no length fills Adam's state and changes no weight.
-    adam = torch.optim.Adam(net.parameters(), lr=0.0)
-    for parameter in net.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    adam.step()
-    whole = {"net": net.state_dict(), "clock_net": STEP, "opt_net": adam.state_dict()}
-    return saved(torch, net.state_dict() if bare else whole, new=new)
-
-
-def saved(torch, contents, *, new=False, protocol=2):
-    buffer = io.BytesIO()
-    torch.save(contents, buffer, pickle_protocol=protocol, _use_new_zipfile_serialization=new)
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("new", [False, True])
@@ -306,140 +213,3 @@ def test_export_and_import_change_nothing(tmp_path, torch, flags):
     description, imported = load_variables(back)
     assert description == SMALL
     assert_equal_arrays(imported, variables)
-
-
-def test_read_checkpoint_takes_tensors_of_a_gpu(tmp_path, torch):
-    """Which this machine need not have."""
-    cpu, gpu = b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"  # texts with their lengths
-    data = saved(torch, {"net": {"a": torch.arange(3.0)}})
-    assert data.count(cpu) == 1
-    (tmp_path / "latest_net").write_bytes(data.replace(cpu, gpu))
-    state = read_checkpoint(tmp_path / "latest_net").state
-    assert_equal_arrays(state, {"a": np.arange(3, dtype=np.float32)})
-
-
-def test_read_checkpoint_passes_no_warning_on(tmp_path, torch):
-    """PyTorch warns of every pickle protocol but 2, and reads 3 nevertheless."""
-    (tmp_path / "net").write_bytes(saved(torch, {"a": torch.arange(3.0)}, protocol=3))
-    state = read_checkpoint(tmp_path / "net").state
-    assert_equal_arrays(state, {"a": np.arange(3, dtype=np.float32)})
-
-
-@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
-def test_read_checkpoint_gives_float32(tmp_path, torch, kind):
-    values = torch.tensor([0.1, -2.0, 3e-5], dtype=getattr(torch, kind))
-    count = torch.tensor(7)
-    (tmp_path / "net").write_bytes(saved(torch, {"a": values, "b": count}))
-    state = read_checkpoint(tmp_path / "net").state
-    expected = np.array(values.tolist(), np.float32)
-    assert_equal_arrays(state, {"a": expected, "b": np.array(7)})
-
-
-def test_import_refuses_what_overflows_float32(tmp_path, capsys, torch):
-    state = {n: torch.from_numpy(np.array(v)) for n, v in theirs("r1").items()}
-    state["exitBlock.0.bias"] = torch.full((3,), 1e300, dtype=torch.float64)
-    (tmp_path / "net").write_bytes(saved(torch, state))
-    error = refusal(capsys, "import-authors", tmp_path / "net", "-o", tmp_path / "w")
-    assert "net: exitBlock.0.bias holds values that are not finite" in error
-
-
-@pytest.mark.parametrize("kind", ["index", "tensor"])
-def test_read_checkpoint_gives_the_step(tmp_path, torch, kind):
-    step = STEP if kind == "index" else torch.tensor(STEP)
-    (tmp_path / "net").write_bytes(saved(torch, {"net": {}, "clock_net": step}))
-    assert read_checkpoint(tmp_path / "net") == Checkpoint({}, STEP)
-
-
-def test_read_checkpoint_refuses_other_contents(tmp_path, torch):
-    sparse = torch.eye(3).to_sparse()
-    for contents, word in (
-        (torch.zeros(3), "dictionary of tensors, by itself or as 'net', got a Tensor"),
-        ([torch.zeros(3)], "got a list"),
-        ({"net": torch.zeros(3)}, "as 'net', got a Tensor"),
-        ({"state_dict": {}, "epoch": 3}, "got a dict for 'state_dict'"),
-        ({"net": {"a": torch.zeros(3), "b": "rain"}}, "got a str for 'b'"),
-        ({"net": {3: torch.zeros(3)}}, "got a Tensor for 3"),
-        ({"net": {}, "clock_net": "soon"}, "number of training steps, got 'soon'"),
-        ({"net": {}, "clock_net": 1.5}, "number of training steps, got 1.5"),
-        ({"a": sparse}, "a must be a plain dense tensor, got torch.float32 with layout"),
-    ):
-        (tmp_path / "net").write_bytes(saved(torch, contents, new=True))
-        with pytest.raises(CheckpointError, match=r"net: ") as refused:
-            read_checkpoint(tmp_path / "net")
-        assert word in str(refused.value)
-
-
-def foreign_files():
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("latest_net", b"rain")
-    yield "PNG", b"\x89PNG\r\n\x1a\n" + bytes(100)
-    yield "page", b"<!DOCTYPE html><html><body>Quota exceeded</body></html>"
-    yield "archive", archive.getvalue()
-    yield "noise", np.random.default_rng(0).bytes(5000)
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        yield f"pickle {protocol}", pickle.dumps({"net": [1.0]}, protocol)
-
-
-def test_import_refuses_foreign_files(tmp_path, capsys, torch):
-    file = tmp_path / "latest_net"
-    for kind, data in foreign_files():
-        file.write_bytes(data)
-        error = refusal(capsys, "import-authors", file, "-o", tmp_path / "w")
-        assert f"{file}: this is no checkpoint that torch.save wrote" in error, kind
-        # PyTorch's own advice.
-        assert "weights_only" not in error, kind
-
-
-@pytest.mark.parametrize("new", [False, True])
-def test_read_checkpoint_refuses_files_that_are_cut_short(tmp_path, torch, new):
-    data = saved(torch, {"net": {"a": torch.rand(40, 50), "b": torch.rand(7)}}, new=new)
-    file = tmp_path / "latest_net"
-    for length in [*range(1, len(data), len(data) // 60), len(data) - 1]:
-        file.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r"latest_net: this is no .* cut short"):
-            read_checkpoint(file)
-    file.write_bytes(data)
-    assert read_checkpoint(file).state.keys() == {"a", "b"}
-
-
-class Program:
-    """What a pickle of this runs."""
-
-    def __init__(self, function, *arguments):
-        self.reduced = function, arguments
-
-    def __reduce__(self):
-        return self.reduced
-
-
-@pytest.mark.parametrize("form", ["old", "new", "pickle"])
-@pytest.mark.parametrize("blocked", [False, True])
-def test_import_runs_nothing_that_a_file_holds(tmp_path, capsys, torch, form, blocked):
-    trace, file = tmp_path / "trace", tmp_path / "latest_net"
-    # PyTorch knows that os is dangerous; of shutil, only that it was not asked for.
-    program = (os.mkdir, str(trace)) if blocked else (shutil.copyfile, __file__, str(trace))
-    contents = {"net": {"a": torch.zeros(3)}, "opt_net": Program(*program)}
-    if form == "pickle":
-        file.write_bytes(pickle.dumps(contents["opt_net"], 2))
-        pickle.loads(file.read_bytes())
-    else:
-        file.write_bytes(saved(torch, contents, new=form == "new"))
-        torch.load(file, weights_only=False)
-    assert trace.exists()  # so it is a program, if one lets it
-    trace.rmdir() if blocked else trace.unlink()
-    error = refusal(capsys, "import-authors", file, "-o", tmp_path / "w")
-    assert "the file holds the Python object " in error
-    assert program[0].__name__ in error
-    assert not trace.exists()
-    assert not (tmp_path / "w").exists()
-
-
-def test_read_checkpoint_refuses_a_pytorch_that_is_not_safe(tmp_path, monkeypatch, torch):
-    (tmp_path / "net").write_bytes(saved(torch, {"a": torch.zeros(3)}))
-    for version in ("1.13.1", "2.5.1", "2.9.1+cu128"):
-        monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
-        with pytest.raises(CheckpointError, match=r"must be 2.10 or newer.* got .*pip install"):
-            read_checkpoint(tmp_path / "net")
-    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion("2.10.0"))
-    assert read_checkpoint(tmp_path / "net").step is None

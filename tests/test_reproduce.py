@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from jdnet_jax import cli
-from jdnet_jax.data.synthetic import STYLES, add_rain, draw_rain_layer
-from jdnet_jax.reproduce.command import render
+from jdnet_jax.data.rain_styles import STYLES
+from jdnet_jax.data.synthetic import add_rain, draw_rain_layer
 from jdnet_jax.reproduce.experiments import TABLES
+from jdnet_jax.reproduce.render import render
 from jdnet_jax.reproduce.runs import CLONE, _check_settings
 
 SMALL = ["--scale", "small", "--units", "1", "--batch-size", "2"]
@@ -50,18 +51,30 @@ def card(psnr, ssim, sha256="0"):
     return SimpleNamespace(evaluation=SimpleNamespace(data=data, means=lambda: means))
 
 
+def rows(text):
+    """The cells of a Markdown table, without the line below its heading."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [cells[0], *cells[2:]]
+
+
 def test_render_gives_means_and_spread():
     cards = [
         [card(20.0, 0.5), card(21.0, 0.7)],
         [card(22.0, 0.8), card(22.0, 0.8)],
         [card(25.0, 0.9), card(26.0, 0.9)],
     ]
-    lines = render(TABLES["table3"], cards, note="A note.").splitlines()
-    assert lines[2] == "A note."
-    assert "| MAE | 20.50 ± 0.71 | 0.6000 ± 0.1414 | 29.2365 | 0.9002 | made pairs |" in lines
-    assert "| MSE | 22.00 ± 0.00 | 0.8000 ± 0.0000 | 28.7797 | 0.8896 | made pairs |" in lines
+    text = render(TABLES["table3"], cards, note="A note.")
+    assert text.startswith("Losses, on Rain100H\n\nA note.\n\n| Loss ")
+    assert rows(text) == [
+        ["Loss", "PSNR, ours", "SSIM, ours", "PSNR, paper", "SSIM, paper", "ours on"],
+        ["MAE", "20.50 ± 0.71", "0.6000 ± 0.1414", "29.2365", "0.9002", "made pairs"],
+        ["MSE", "22.00 ± 0.00", "0.8000 ± 0.0000", "28.7797", "0.8896", "made pairs"],
+        ["Negative SSIM", "25.50 ± 0.71", "0.9000 ± 0.0000", "30.0160", "0.9221", "made pairs"],
+    ]
+    assert "mean and standard deviation of 2 trainings each. The paper names no protocol" in text
     single = render(TABLES["table3"], [row[:1] for row in cards])
-    assert "| MAE | 20.00 | 0.5000 |" in single
+    assert rows(single)[1][:3] == ["MAE", "20.00", "0.5000"]
     assert "one training each" in single
     cards[1][1] = card(22.0, 0.8, sha256="1")
     with pytest.raises(ValueError, match="MSE were scored on different pairs"):
@@ -144,7 +157,7 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     assert chosen[3]["model.attention"] == "False"
     assert "model.calibration" not in chosen[3]
     assert "model.attention" not in chosen[6]
-    assert "| R2 | yes |  | 5.00 ± 1.00 |" in capsys.readouterr().out
+    assert ["R2", "yes", "", "5.00 ± 1.00"] in [r[:4] for r in rows(capsys.readouterr().out)]
 
 
 @pytest.mark.slow

@@ -4,50 +4,19 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
-from test_training_loop import ROOT, TINY, tiny_config, whole_state
+from test_training_loop import tiny_config, whole_state
+from training_process import STEPS, Process, assert_same_end
 
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.training import train
+from jdnet_jax.training import Stopped, train
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import NotFiniteError
 from jdnet_jax.training.metrics_log import MetricsLog, read_metrics
-
-# The log falls between the checkpoints, so that a stop leaves half of a line's steps behind.
-STEPS = {"train_steps": 7, "log_every_steps": 2, "checkpoint_every_steps": 3}
-SETTINGS = {
-    **{f"model.{name}": value for name, value in TINY.items()},
-    "batch_size": 4,
-    "log_every_steps": 2,
-    "checkpoint_every_steps": 3,
-    "data.crop_size": 16,
-    "data.num_threads": 1,
-    "validation.crop_size": 24,
-}
-
-
-def end_of(workdir, monkeypatch, step):
-    """What a run ends with: the state, the position in the data and the log."""
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    state, position, _ = checkpoints.restore(step, whole_state(monkeypatch))
-    checkpoints.close()
-    return state, position, (workdir / "metrics.jsonl").read_bytes()
-
-
-def assert_same_end(one, other, monkeypatch, step):
-    (state, position, log), (state_2, position_2, log_2) = (
-        end_of(workdir, monkeypatch, step) for workdir in (one, other)
-    )
-    jax.tree.map(np.testing.assert_array_equal, state, state_2)
-    assert position == position_2
-    assert log == log_2
+from jdnet_jax.training.validation import Validation
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +165,6 @@ def test_train_tells_of_a_full_disk_and_keeps_what_there_was(whole, tmp_path, mo
 
 def test_train_tells_of_a_vanished_run_directory(tmp_path, monkeypatch):
     workdir = tmp_path / "run"
-    from jdnet_jax.training.validation import Validation
-
     validate = Validation.__call__
 
     def vanish(self, *arguments, **options):
@@ -223,37 +190,28 @@ def test_metrics_log_takes_back_what_comes_again(tmp_path):
     ]
 
 
-class Process:
-    """`train.py` on the quickstart config, shrunk, in a process of its own."""
+def test_train_stopped_in_its_validation_catches_up_with_it(whole, tmp_path, monkeypatch):
+    validate = Validation.__call__
 
-    def __init__(self, workdir, steps, **settings):
-        environment = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-        flags = [
-            f"--config.{k}={v}" for k, v in (SETTINGS | {"train_steps": steps} | settings).items()
-        ]
-        self.log = workdir.parent / f"{workdir.name}.stderr"
-        with self.log.open("w") as stderr:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "train.py", "--config=configs/quickstart.py"),
-                    *(f"--workdir={workdir}", *flags),
-                ],
-                cwd=ROOT,
-                env=environment,
-                stderr=stderr,
-            )
+    def interrupted(self, *arguments, stop, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not stop():
+            time.sleep(0.01)
+        return validate(self, *arguments, stop=stop, **options)
 
-    def wait_for(self, text, file=None):
-        for _ in range(1200):
-            path = Path(file or self.log)
-            if path.exists() and text in path.read_text(errors="replace"):
-                return
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.1)
-        raise AssertionError(f"no {text!r} in {self.log.read_text()}")
+    # Each start but the first begins with the validation that the one before owes.
+    turns = {3: [interrupted], 6: [validate, interrupted], 7: [validate, interrupted]}
+    for step, methods in turns.items():
+        monkeypatch.setattr(Validation, "__call__", in_turn(methods))
+        with pytest.raises(Stopped, match=f"at step {step}"):
+            train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
+    monkeypatch.setattr(Validation, "__call__", validate)
+    train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
+    assert_same_end(whole, tmp_path / "run", monkeypatch, 7)
 
-    def end(self, timeout=120):
-        return self.process.wait(timeout)
+
+def in_turn(methods):
+    return lambda *arguments, **options: methods.pop(0)(*arguments, **options)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -263,7 +221,7 @@ def test_train_leaves_politely_and_goes_on(number, tmp_path, monkeypatch):
     process.wait_for('"step": 4', workdir / "metrics.jsonl")
     process.process.send_signal(number)
     assert process.end(30) == 128 + number
-    text = process.log.read_text()
+    text = process.text()
     assert f"train.py: stopped by {number.name} at step" in text
     assert "Traceback" not in text
     step = int(text.rsplit("at step ", 1)[1].split(",")[0])
@@ -277,22 +235,32 @@ def test_train_leaves_politely_and_goes_on(number, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_train_killed_twenty_times_ends_the_same(tmp_path, monkeypatch):
-    """Killed at random moments after the start: while compiling, training, validating, saving."""
-    rng, steps = random.Random(0), 1500
+@pytest.mark.parametrize("devices", [1, 2])
+def test_train_killed_twenty_times_ends_the_same(devices, tmp_path, monkeypatch):
+    """Killed while compiling, training, validating and saving, whatever comes at that moment."""
+    rng, steps = random.Random(0), 1000
     whole, workdir = tmp_path / "whole", tmp_path / "run"
-    assert Process(whole, steps).end(600) == 0
-    seen, mid_save = [], 0
+    assert Process(whole, steps, devices=devices).end(900) == 0
+
+    def reached():
+        return max((line["step"] for line in read_metrics(workdir)), default=0)
+
+    seen, mid_save = [0], 0
     for _ in range(20):
-        process = Process(workdir, steps)
+        process = Process(workdir, steps, devices=devices)
         process.wait_for(" 1 units, ")
-        time.sleep(rng.uniform(0, 3))
+        # By the steps taken, not by the time: a slow machine would only ever be killed compiling.
+        target = seen[-1] + rng.randrange(50)
+        while reached() < target:
+            assert process.process.poll() is None, process.text()
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 0.1))
         process.process.send_signal(signal.SIGKILL)
         assert process.end() == -signal.SIGKILL, "the training ended by itself: give it more steps"
         mid_save += bool(list(workdir.glob("checkpoints/*tmp*")))
-        lines = read_metrics(workdir)
-        seen.append(lines[-1]["step"] if lines else 0)
-    print(f"killed after the logged steps {seen}, {mid_save} times in the middle of a save")
-    last = Process(workdir, steps)
-    assert last.end(600) == 0, last.log.read_text()
+        seen.append(reached())
+    print(f"killed after the logged steps {seen[1:]}, {mid_save} times in the middle of a save")
+    assert len(set(seen)) > 15
+    last = Process(workdir, steps, devices=devices)
+    assert last.end(900) == 0, last.text()
     assert_same_end(whole, workdir, monkeypatch, steps)

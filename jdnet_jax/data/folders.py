@@ -47,7 +47,7 @@ class FolderPairs:
     ) -> None:
         folder = Path(path)
         self.layout, self._files = find_pairs(folder, layout=layout)
-        self.edition = edition or f"{folder}, {len(self)} pairs"
+        self.edition = edition or f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
         if additive_rain:
             check_not_swapped(self._read, [f.name for f in self._files], where=str(folder))
 
@@ -63,7 +63,11 @@ class FolderPairs:
             PairError: the pixels of a file are damaged.
         """
         rainy, clean = self._read(check_index(index, len(self)))
-        return {"name": self._files[index].name, "rainy": rainy, "clean": clean}
+        return {"name": self.name(index), "rainy": rainy, "clean": clean}
+
+    def name(self, index: int) -> str:
+        """The name of the pair at ``index``."""
+        return self._files[check_index(index, len(self))].name
 
     def group(self, index: int) -> str:
         """The name of the background; the first call decodes every clean picture once."""

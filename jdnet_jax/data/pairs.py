@@ -55,6 +55,10 @@ class PairSource(Protocol):
         """
         ...
 
+    def name(self, index: int) -> str:
+        """The name of the pair at ``index``, without decoding its pictures."""
+        ...
+
     def group(self, index: int) -> str:
         """The name of the background: pairs with the same one share their clean picture.
 
@@ -95,6 +99,10 @@ class PairSubset:
     def __getitem__(self, index: int) -> Pair:
         """The pair at ``index`` of this subset."""
         return self._source[self._indices[check_index(index, len(self))]]
+
+    def name(self, index: int) -> str:
+        """The name of the pair, as in the source."""
+        return self._source.name(self._indices[check_index(index, len(self))])
 
     def group(self, index: int) -> str:
         """The name of the background, as in the source."""
@@ -223,6 +231,10 @@ class InMemoryPairs:
     def __getitem__(self, index: int) -> Pair:
         """The pair at ``index``, with read-only arrays."""
         return self._pairs[check_index(index, len(self))]
+
+    def name(self, index: int) -> str:
+        """The name of the pair at ``index``."""
+        return self._pairs[check_index(index, len(self))]["name"]
 
     def group(self, index: int) -> str:
         """The name of the background, as in the source."""

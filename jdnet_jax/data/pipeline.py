@@ -21,7 +21,8 @@ import numpy.typing as npt
 from jdnet_jax.data.moved_rain import RainLayers
 from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
-from jdnet_jax.data.synthetic import RainStyle, Window, add_rain, draw_rain_layer
+from jdnet_jax.data.rain_styles import RainStyle
+from jdnet_jax.data.synthetic import Window, add_rain, draw_rainy
 
 
 class TrainingBatch(TypedDict):
@@ -117,11 +118,16 @@ class _RandomCrop(grain.transforms.RandomMap):
             # Not the rain with it: it does not fall sideways.
             clean = clean.transpose(1, 0, 2) if rng.integers(2) else clean
         if self._moved is not None and rng.random() < self._moved_share:
-            layer = self._moved.draw(rng)
+            rainy = add_rain(clean, self._moved.draw(rng))
         else:
-            window = Window(top, left, size, size)
-            layer = draw_rain_layer(rng, height, width, style=self._style, window=window)
-        return {"name": name, "rainy": add_rain(clean, layer), "clean": clean}
+            rainy = draw_rainy(
+                rng,
+                clean,
+                style=self._style,
+                picture_size=(height, width),
+                window=Window(top, left, size, size),
+            )
+        return {"name": name, "rainy": rainy, "clean": clean}
 
 
 def _flipped(

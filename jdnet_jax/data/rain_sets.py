@@ -60,7 +60,7 @@ class PublishedSet:
         known = self.editions[split]
         counts = ", ".join(f"{n} is the {what}" for n, what in known.items())
         remark = known.get(count) or f"no published edition: {counts}"
-        return f"{self.title} {split}, {count} pairs ({remark})"
+        return f"{self.title} {split}, {count} pair{'' if count == 1 else 's'} ({remark})"
 
 
 _RAIN100_TEST = {100: "original edition", 200: "second edition"}

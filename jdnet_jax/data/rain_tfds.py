@@ -256,6 +256,10 @@ class TfdsPairs:
             "clean": read_rgb(record["clean"], name=f"{self._where} {name} (clean)"),
         }
 
+    def name(self, index: int) -> str:
+        """The name of the pair at ``index``; reads its record, and decodes no picture."""
+        return self._records[check_index(index, len(self))]["name"].decode()
+
     def group(self, index: int) -> str:
         """The name of the background; the first call reads every record, decoding none."""
         return self._backgrounds[check_index(index, len(self))]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from jdnet_jax.data.findings import Finding, counted, problem
+from jdnet_jax.data.findings import Finding, counted, problem, remark
 from jdnet_jax.data.pair_checks import Picture
 from jdnet_jax.data.rain_sets import RAIN100H, RAIN100L
 from jdnet_jax.data.set_findings import clean_findings, compression_findings, pair_findings
@@ -37,6 +37,8 @@ class SetReport:
         formats: format and mode of the files, such as ``PNG RGB``, and how many have them.
         dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
             most; None where there are no pairs.
+        num_additive: the pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
+            clean picture. Only such rain can be moved (:mod:`jdnet_jax.data.moved_rain`).
         findings: problems first.
     """
 
@@ -47,6 +49,7 @@ class SetReport:
     sizes: Mapping[tuple[int, int], int]
     formats: Mapping[str, int]
     dry_share: float | None
+    num_additive: int
     findings: tuple[Finding, ...]
 
 
@@ -56,13 +59,10 @@ class Report:
 
     Attributes:
         sets: in the order given.
-        compared: the sets, as positions in ``sets``, that were searched for shared photographs:
-            all but those that are for one and the same purpose by their names.
-        shared: what was found there.
+        shared: what any two of the sets have in common.
     """
 
     sets: tuple[SetReport, ...]
-    compared: tuple[tuple[int, int], ...]
     shared: tuple[Finding, ...]
 
     @property
@@ -84,25 +84,22 @@ def check_sets(
 ) -> Report:
     """Checks sets, and whether any two of them show the same photographs.
 
+    That is a problem between sets of different purposes, as far as their names tell, and a remark
+    between two of one purpose, such as the heavy and the light rain of one download.
+
     Args:
         sets: from :func:`jdnet_jax.data.set_listing.find_sets`.
         num_threads: pictures decoded at the same time.
         tick: called with the number of pairs or photographs done since, for a progress bar.
     """
     facts = [measure(listed, num_threads=num_threads, tick=tick) for listed in sets]
-    pairs = [
-        (i, j)
-        for i, j in combinations(range(len(sets)), 2)
-        if sets[i].split is None or sets[i].split != sets[j].split
-    ]
     shared = [
         finding
-        for i, j in pairs
+        for i, j in combinations(range(len(sets)), 2)
         for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]), num_threads)
     ]
     return Report(
         tuple(_set_report(*both) for both in zip(sets, facts, strict=True)),
-        tuple(pairs),
         tuple(shared),
     )
 
@@ -137,6 +134,7 @@ def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
         sizes,
         Counter(f"{header.format} {header.mode}" for header in listed.headers.values()),
         dry_share,
+        sum(pair.darker_share == 0 for pair in facts.pairs),
         tuple(findings),
     )
 
@@ -165,14 +163,13 @@ def _shared(
         total = sum(len(names) for _, names in groups[side])
         noun = "pair" if listed.layout else "photograph"
         counts.append(f"{len(concerned)} of {counted(total, noun)} of {listed.path}")
-    return [
-        problem(
-            "shared-background",
-            f"{counts[0]} and {counts[1]} show the same photographs",
-            lines,
-            "a network must not train on what it is tested on: take them out of the training set",
-        )
-    ]
+    told = f"{counts[0]} and {counts[1]} show the same photographs"
+    first, second = (listed.split for listed in sets)
+    if first is not None and first == second:
+        remedy = f"harmless if both are for {first}, as their names say; never train on one and"
+        return [remark("shared-background", told, lines, f"{remedy} score on the other")]
+    remedy = "a network must not train on what it is tested on: take them out of the training set"
+    return [problem("shared-background", told, lines, remedy)]
 
 
 def _by_digest(listed: ListedSet, facts: SetFacts) -> list[tuple[CleanFacts, list[str]]]:

@@ -85,11 +85,12 @@ def compression_findings(
         remedy = "download the published files: scores on a compressed copy do not compare"
         findings.append(problem("jpeg", told, [*rainy, *clean], remedy))
     elif rainy and len(rainy) < len(pairs):
-        told = f"{len(rainy)} of {len(pairs)} rainy pictures are JPEG files, the others are not"
+        noun = "is a JPEG file" if len(rainy) == 1 else "are JPEG files"
+        told = f"{len(rainy)} of {counted(len(pairs), 'rainy picture')} {noun}, the others are not"
         remedy = "one set has one kind of file: find out which ones were compressed since"
         findings.append(problem("jpeg", told, rainy, remedy))
     elif rainy:
-        told = f"all {len(rainy)} rainy pictures are JPEG files"
+        told = f"{counted(len(rainy), 'rainy picture')} in JPEG, which is all there are"
         remedy = "scores then count the removal of compression noise too; say so beside them"
         findings.append(remark("jpeg", told, rainy, remedy))
     elif clean:

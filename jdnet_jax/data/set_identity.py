@@ -2,15 +2,17 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jdnet_jax.data.findings import Finding, problem, remark
+from jdnet_jax.data.findings import Finding, counted, problem, remark
 from jdnet_jax.data.rain_sets import RAIN12, RAIN100H, RAIN100L, PublishedSet
 
 Split = Literal["train", "test", "validation"]
+
+_Find = Callable[[str, str, Iterable[str], str], Finding]  # problem or remark
 
 _PUBLISHED = (RAIN100H, RAIN100L, RAIN12)
 _SPLITS: tuple[tuple[Split, re.Pattern[str]], ...] = (
@@ -19,7 +21,9 @@ _SPLITS: tuple[tuple[Split, re.Pattern[str]], ...] = (
     ("test", re.compile(r"(?<![a-z])(rain)?test")),
 )
 # Share of pixels that rain changes by no more than 8 levels: median 0.12 and at most 0.51 in 50
-# test pairs of Rain100H. In drawn light rain it is 0.83 at least.
+# test pairs of Rain100H, in drawn light rain 0.83 at least. Of a set the median counts; what lies
+# between these two is taken for neither rain.
+_DRY_IF_HEAVY = 0.4
 _DRY_IF_LIGHT = 0.6
 # 50 test pairs of the original edition of Rain100H, upright or on their side.
 _ORIGINAL_SIZES = frozenset({(320, 480), (480, 320)})
@@ -31,7 +35,7 @@ class Identity:
 
     Attributes:
         line: for people.
-        published: the data set, where its name says so or everything else does.
+        published: the data set, where its name says so and its rain does not contradict.
         findings: what speaks against it.
     """
 
@@ -66,7 +70,10 @@ def identify(
 
     A set that is called like a published one is taken for it, and what differs is a finding: a
     problem where its folder has the very name of the set, and a remark where the name only contains
-    it (``rain100h_part``). A set of another name is one that it may be, by count and rain.
+    it (``rain100h_part``). Two things are measured against the name: the count, and for Rain100H
+    and Rain100L how much of a picture the rain leaves alone. Where the rain contradicts the name,
+    the set is not taken for what it is called. That set, like one of another name, is one that it
+    may be, by count and rain.
 
     Args:
         folder: its last two names are looked at.
@@ -77,24 +84,63 @@ def identify(
             None where it is not known.
     """
     parts = [part.lower() for part in _named_path(folder).parts[-2:]]  # around it, its own
+    rain = _rain_of(dry_share)
     for published in _PUBLISHED:
         names = {published.title.lower(), *(n for ns in published.folders.values() for n in ns)}
         names -= {"train", "test"}
         if any(name in part for part in parts for name in names):
             exact = parts[-1] in names or (split is not None and parts[0] in names)
-            return _named(published, split, count, sizes, dry_share, exact=exact)
-    unlike = None  # a set whose rain is another one
-    if dry_share is not None:
-        unlike = RAIN100H if dry_share > _DRY_IF_LIGHT else RAIN100L
+            find = problem if exact else remark
+            if dry_share is not None and published is not RAIN12 and rain not in (None, published):
+                return _misnamed(published, split, count, dry_share, find)
+            return _named(published, split, count, sizes, find)
+    return Identity(_guess(split, count, rain), None)
+
+
+def _rain_of(dry_share: float | None) -> PublishedSet | None:
+    """Which of Rain100H and Rain100L has rain like this; None where that cannot be told."""
+    if dry_share is None or _DRY_IF_HEAVY <= dry_share <= _DRY_IF_LIGHT:
+        return None
+    return RAIN100H if dry_share < _DRY_IF_HEAVY else RAIN100L
+
+
+def _guess(split: Split | None, count: int, rain: PublishedSet | None) -> str:
+    """What a set may be whatever it is called."""
     fits = [
         published.edition(candidate, count)
         for published in _PUBLISHED
         for candidate, editions in published.editions.items()
-        if count in editions and split in (None, candidate) and published is not unlike
+        if count in editions
+        and split in (None, candidate)
+        # The rain of Rain12 has not been measured.
+        and (rain is None or published in (rain, RAIN12))
     ]
     if not fits:
-        return Identity("not a known data set", None)
-    return Identity(f"by its count and its rain it may be {', or '.join(fits)}", None)
+        return "not a known data set"
+    by = "its count" if rain is None else "its count and its rain"
+    return f"by {by} it may be {', or '.join(fits)}"
+
+
+def _misnamed(
+    published: PublishedSet,
+    split: Split | None,
+    count: int,
+    dry_share: float,
+    find: _Find,
+) -> Identity:
+    """A set that is called Rain100H and has light rain, or Rain100L and heavy rain."""
+    rain = _rain_of(dry_share)
+    kind = "heavy" if rain is RAIN100H else "light"
+    expected = "Rain100H's about 12 %" if published is RAIN100H else "light rain at least 83 %"
+    finding = find(
+        "misnamed",
+        f"the name says {published.title}, the rain does not: it leaves {dry_share:.0%} of the"
+        f" pixels nearly unchanged (median), {expected}",
+        (),
+        "find out what it is, and name the folder after that",
+    )
+    line = f"called {published.title}, but the rain is {kind}; {_guess(split, count, rain)}"
+    return Identity(line, None, (finding,))
 
 
 def _named(
@@ -102,26 +148,23 @@ def _named(
     split: Split | None,
     count: int,
     sizes: Collection[tuple[int, int]],
-    dry_share: float | None,
-    *,
-    exact: bool,
+    find: _Find,
 ) -> Identity:
     fitting = [s for s, editions in published.editions.items() if count in editions]
     named = "train" if split == "train" and "train" in published.editions else "test"
     chosen = fitting[0] if split is None and named not in fitting and fitting else named
     line = published.edition(chosen, count)
-    find = problem if exact else remark
     findings = []
     if split == "validation":
-        line = f"{published.title}, {count} pairs held out for validation"
+        line = f"{published.title}, {counted(count, 'pair')} held out for validation"
     elif chosen not in fitting:
-        line = f"{published.title} {chosen}, {count} pairs (no published edition)"
+        line = f"{line.partition(' (')[0]} (no published edition)"
         counts = ", ".join(f"{n} ({what})" for n, what in published.editions[chosen].items())
         findings.append(
             find(
                 "edition",
-                f"{count} pairs are no published edition of {published.title} {chosen}, which has"
-                f" {counts}",
+                f"{counted(count, 'pair')} {'makes' if count == 1 else 'make'} no published edition"
+                f" of {published.title} {chosen}, which has {counts}",
                 (),
                 "complete the download, or say beside every score that it is on a part",
             )
@@ -138,14 +181,4 @@ def _named(
                     "a copy that was scaled or cut gives other scores: download the original",
                 )
             )
-    if published is RAIN100H and dry_share is not None and dry_share > _DRY_IF_LIGHT:
-        findings.append(
-            find(
-                "edition",
-                f"rain leaves {dry_share:.0%} of the pixels nearly unchanged (median), but in"
-                " Rain100H about 12 %",
-                (),
-                "is this Rain100L? Name the folder after what it is",
-            )
-        )
     return Identity(line, published, tuple(findings))

@@ -155,7 +155,7 @@ def _list_photographs(folder: Path, top: Path, pool: ThreadPoolExecutor) -> List
     found = ListedSet(folder, split_of(folder, top), None)
     others = [found.name(f) for f in inside if not _has_extension(f)]
     if others:
-        what = f"{counted(len(others), 'file')} no picture by the extension"
+        what = f"{counted(len(others), 'file')} without the extension of a picture"
         found.findings.append(remark("other-file", what, others, "left out, as in training"))
     _read_headers(found, pictures, pool)
     found.photographs.extend(f for f in pictures if f in found.headers)

@@ -58,7 +58,8 @@ class PairFacts:
         identical: no pixel differs.
         swapped: the clean picture is the brighter one.
         one_scene: the edges of the two are in the same places.
-        darker_share: of the values, those that are darker in the rainy picture.
+        darker_share: of the values, those that are darker in the rainy picture. 0 where the rain is
+            additive, O = min(B + R, 255).
         dry_share: of the pixels, those that rain changes by 8 levels at most.
         trace: the JPEG trace of blocks that rain fell on; None for JPEG files, for rainy pictures
             that are nowhere darker, and where it cannot be told.

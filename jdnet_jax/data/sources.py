@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError, PairSource, hold_out
 from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
+from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
-from jdnet_jax.data.synthetic import STYLES, RainStyle, SyntheticPairs
+from jdnet_jax.data.synthetic import SyntheticPairs
 
 EMBEDDED = "embedded"
 """The name of the photographs that come with scikit-image."""
@@ -168,6 +170,40 @@ def open_training_data(
     assert training_photographs is not None
     rest, kept = _hold_out_photographs(training_photographs, held_out_count, seed)
     return TrainingData(None, rest, SyntheticPairs(kept, style=style, seed=seed))
+
+
+def content_hashes(data: TrainingData) -> dict[str, str | None]:
+    """SHA-256 of the names and pixels that a training reads, in their order, wherever they lie.
+
+    Every picture is read once.
+
+    Returns:
+        `pairs`, `photographs` and `validation`; None for what the training does not have.
+    """
+    return {
+        "pairs": None if data.pairs is None else _hash_of_pairs(data.pairs),
+        "photographs": None if data.photographs is None else _hash_of_photographs(data.photographs),
+        "validation": _hash_of_pairs(data.validation),
+    }
+
+
+def _hash_of_photographs(source: Photographs) -> str:
+    return _content_hash((source.name(i), (source[i],)) for i in range(len(source)))
+
+
+def _hash_of_pairs(source: PairSource) -> str:
+    pairs = (source[index] for index in range(len(source)))
+    return _content_hash((pair["name"], (pair["rainy"], pair["clean"])) for pair in pairs)
+
+
+def _content_hash(pictures: Iterable[tuple[str, tuple[npt.NDArray[np.uint8], ...]]]) -> str:
+    digest = hashlib.sha256()
+    for name, arrays in pictures:
+        # An undecodable byte of a file name is a lone surrogate in Python.
+        digest.update(f"{name} {[a.shape for a in arrays]} ".encode("utf-8", "surrogatepass"))
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _check_disjoint(training: PairSource, validation: PairSource) -> None:

@@ -13,9 +13,14 @@ import jdnet_jax
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
 from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
-from jdnet_jax.evaluation.compare import check_same_pairs, comparison, named, read_cards
-from jdnet_jax.evaluation.fingerprint import data_fingerprint
-from jdnet_jax.evaluation.predictions import evaluate_predictions
+from jdnet_jax.evaluation.compare import (
+    check_same_names,
+    check_same_pairs,
+    comparison,
+    named,
+    read_cards,
+)
+from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import evaluate_pairs
 from jdnet_jax.models import Compute, abstract_model, fill
@@ -117,7 +122,7 @@ def evaluate(
 
 
 def compare(
-    config: ConfigDict,
+    config: ConfigDict | None,
     entries: Sequence[str],
     *,
     suffix: str = "",
@@ -127,9 +132,12 @@ def compare(
 ) -> str:
     """Puts methods side by side, beside the numbers that the paper published.
 
+    Predictions are scored in one pass that reads each pair once. That their pairs are those of the
+    cards is known of the names before, and of the pixels after it.
+
     Args:
         config: The settings of `configs/default.py`. The test pairs are read from it if there are
-            predictions to score.
+            predictions to score; None will do for cards alone.
         entries: `PATH` or `NAME=PATH`, each a result card, a folder that holds one, or a folder of
             predictions, which are scored now.
         suffix: What the names of predictions have after the pair's.
@@ -149,18 +157,18 @@ def compare(
     methods = named(entries)
     folder = _output_folder(output, (COMPARISON_FILE,), overwrite)
     cards = read_cards(methods)
-    fingerprints = [(name, evaluation.data) for name, evaluation in cards.items()]
-    scored = {}
-    if len(cards) < len(methods):
+    check_same_pairs([(name, evaluation.data) for name, evaluation in cards.items()])
+    folders = {method.name: method.path for method in methods if method.name not in cards}
+    evaluations = dict(cards)
+    if folders:
+        if config is None:
+            raise ValueError(
+                f"{next(iter(folders.values()))} holds no result card; its pictures are scored on "
+                "the test_pairs of a config: give --config, or name the folder of a card"
+            )
         source = _test_pairs(config)
-        # Before anything is scored.
-        check_same_pairs([*fingerprints, ("the config's test_pairs", data_fingerprint(source))])
-        scored = {
-            method.name: evaluate_predictions(method.path, source, suffix=suffix, progress=progress)
-            for method in methods
-            if method.name not in cards
-        }
-    evaluations = cards | scored
+        check_same_names(cards, source)
+        evaluations |= evaluate_folders(folders, source, suffix=suffix, progress=progress)
     table = comparison({method.name: evaluations[method.name] for method in methods})
     if folder is not None:
         write_whole(folder / COMPARISON_FILE, table.encode("utf-8", "surrogateescape"))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.evaluation.card import CARD_FILE, read_card
 from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.means import paired_difference
-from jdnet_jax.evaluation.published import EDITIONS, PROTOCOL, TABLE_1
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table, protocol_legend
+from jdnet_jax.published import EDITIONS, PROTOCOL, PROTOCOL_REASON, TABLE_1
 
 
 class Named(NamedTuple):
@@ -83,6 +84,26 @@ def check_same_pairs(data: Sequence[tuple[str, DataFingerprint]]) -> None:
         )
 
 
+def check_same_names(evaluations: Mapping[str, Evaluation], source: PairSource) -> None:
+    """Refuses pairs that have other names than those scored; decodes no picture.
+
+    Args:
+        evaluations: name -> evaluation.
+        source: the pairs that other methods are to be scored on.
+
+    Raises:
+        ValueError: the names differ; the message says whose.
+    """
+    names = {source.name(index) for index in range(len(source))}
+    for method, evaluation in evaluations.items():
+        if {picture.name for picture in evaluation.pictures} != names:
+            raise ValueError(
+                f"methods are compared on the same pairs, with the same names, but {method} was "
+                f"scored on {evaluation.data.edition}, and the test_pairs are {source.edition}. "
+                "Score them all with the same test_pairs"
+            )
+
+
 def comparison(evaluations: dict[str, Evaluation]) -> str:
     """Methods side by side, one table in the shape of the paper's Table 1 per protocol.
 
@@ -117,22 +138,19 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
         if protocol == PROTOCOL:
             columns += _published(edition)
         tables.append(paper_table(columns))
-    legend = [
-        f"Means over {len(first.pictures)} pictures, ± the standard error of the mean.",
-        f"Pairs: {edition}; sha256 {first.data.sha256}.",
-    ]
+    legend = first.legend(edition=edition, timed=False)
     if PROTOCOL in first.protocols:
         references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
-        legend.append(
-            f"Published: Table 1 of the JDNet paper, protocol `{PROTOCOL}`, two decimals: "
-            f"{references}."
+        legend += (
+            f"Published: as Table 1 of the JDNet paper prints them, its own and those of others "
+            f"(methods: {references}). {PROTOCOL_REASON}\n"
         )
     else:
-        legend.append(
-            f"The published numbers are of the protocol `{PROTOCOL}`, under which nothing here was "
-            "scored."
+        legend += (
+            f"The published numbers are taken for the protocol `{PROTOCOL}`, under which nothing "
+            "here was scored.\n"
         )
-    return "\n".join([*tables, "\n".join([*legend, "", protocol_legend(first.protocols)])])
+    return "\n".join([*tables, f"{legend}\n{protocol_legend(first.protocols)}"])
 
 
 def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -> list[Column]:
@@ -189,8 +207,8 @@ def _published(edition: str) -> list[Column]:
             entries={
                 row: Entry(
                     protocol=PROTOCOL,
-                    psnr=f"{published.scores[title][0]:.2f}",
-                    ssim=f"{published.scores[title][1]:.2f}",
+                    psnr=published.scores[title].psnr,
+                    ssim=published.scores[title].ssim,
                 )
                 for title, row in rows.items()
             },

@@ -1,6 +1,6 @@
 """Scoring a folder of predictions, made by any method, against the clean pictures of a set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -8,7 +8,13 @@ from PIL import Image
 from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import read_rgb
 from jdnet_jax.evaluation.results import Evaluation
-from jdnet_jax.evaluation.scores import ALL_PROTOCOLS, Observe, Picture, score_source
+from jdnet_jax.evaluation.scores import (
+    ALL_PROTOCOLS,
+    Observe,
+    Picture,
+    Predict,
+    score_methods,
+)
 
 
 def evaluate_predictions(
@@ -31,7 +37,7 @@ def evaluate_predictions(
 
     Args:
         directory: the folder.
-        source: the pairs. It is read twice, first for the names.
+        source: the pairs, each of which is read once.
         suffix: what the method put between the name and the extension, such as `_derained`.
         protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
         score_rainy: score the rainy input beside the prediction.
@@ -47,9 +53,65 @@ def evaluate_predictions(
             8-bit RGB or grey picture, has another size than the clean picture, or is too small for
             a protocol, or if a protocol is unknown. The message names the files.
     """
-    names = [source[index]["name"] for index in range(len(source))]
-    files = _match(_picture_files(directory), names, suffix=suffix, directory=directory)
+    only = str(directory)
+    return evaluate_folders(
+        {only: directory},
+        source,
+        suffix=suffix,
+        protocols=protocols,
+        score_rainy=score_rainy,
+        observe=observe,
+        progress=progress,
+    )[only]
 
+
+def evaluate_folders(
+    directories: Mapping[str, Path],
+    source: PairSource,
+    *,
+    suffix: str = "",
+    protocols: Sequence[str] = ALL_PROTOCOLS,
+    score_rainy: bool = True,
+    observe: Observe | None = None,
+    progress: bool = True,
+) -> dict[str, Evaluation]:
+    """Scores several methods' folders as `evaluate_predictions` does one, reading each pair once.
+
+    Args:
+        directories: method -> its folder.
+        source: the pairs.
+        suffix: as there, of all folders.
+        protocols: as there.
+        score_rainy: as there; each rainy input is scored once.
+        observe: is called with every pair and each prediction, after that was scored.
+        progress: draw a progress bar on stderr.
+
+    Returns:
+        Method -> its scores.
+
+    Raises:
+        NotADirectoryError: as there.
+        ValueError: as there.
+    """
+    names = [source.name(index) for index in range(len(source))]
+    methods = {
+        method: _reader(
+            _match(_picture_files(directory), names, suffix=suffix, directory=directory),
+            source.edition,
+        )
+        for method, directory in directories.items()
+    }
+    return score_methods(
+        methods,
+        source,
+        protocols=protocols,
+        score_rainy=score_rainy,
+        observe=observe,
+        progress=progress,
+    )
+
+
+def _reader(files: Mapping[str, Path], edition: str) -> Predict:
     def predict(pair: Pair) -> tuple[Picture, None]:
         file = files[pair["name"]]
         prediction = read_rgb(file)
@@ -59,18 +121,11 @@ def evaluate_predictions(
             raise ValueError(
                 "a prediction has the size of the clean picture, but "
                 f"{file} is {width}x{height} and the clean picture of {pair['name']!r} in "
-                f"{source.edition} is {clean_width}x{clean_height}: predict at the full size"
+                f"{edition} is {clean_width}x{clean_height}: predict at the full size"
             )
         return prediction, None
 
-    return score_source(
-        predict,
-        source,
-        protocols=protocols,
-        score_rainy=score_rainy,
-        observe=observe,
-        progress=progress,
-    )
+    return predict
 
 
 def _picture_files(directory: Path) -> list[Path]:

@@ -25,9 +25,9 @@ from PIL import Image
 
 from jdnet_jax.data.pairs import Pair
 from jdnet_jax.evaluation.card import Card
-from jdnet_jax.evaluation.published import PROTOCOL
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.metrics import PROTOCOLS, Score, to_8_bits
+from jdnet_jax.published import PROTOCOL
 from jdnet_jax.whole_files import write_whole
 
 FIRST = 6

@@ -114,14 +114,23 @@ class Evaluation:
             tables.append(paper_table([*columns, self.column(label, protocol)]))
         return "\n".join([*tables, f"{self.legend()}\n{protocol_legend(self.protocols)}"])
 
-    def legend(self) -> str:
-        """What stands under the tables about the pairs, the errors and the time."""
+    def legend(self, *, edition: str | None = None, timed: bool = True) -> str:
+        """What stands under the tables about the pairs, the errors and the time.
+
+        Args:
+            edition: what to call the pairs instead.
+            timed: tell the time, where it was taken.
+
+        Returns:
+            Markdown that ends with a newline.
+        """
         count = len(self.pictures)
         lines = [f"Means over {count} picture{'' if count == 1 else 's'}"]
         lines[0] += ", ± the standard error of the mean." if count > 1 else "."
-        lines.append(f"Pairs: {markdown_text(self.data.edition)}; sha256 {self.data.sha256}.")
+        called = markdown_text(edition or self.data.edition)
+        lines.append(f"Pairs: {called}; sha256 {self.data.sha256}.")
         first, median = self.first_seconds(), self.median_seconds()
-        if first is not None:
+        if timed and first is not None:
             later = "" if median is None else f"{median:.3g} s a picture; "
             lines.append(f"Time: {later}{first:.3g} s the first, with compilation.")
         return "".join(f"{line}\n" for line in lines)

@@ -1,7 +1,7 @@
 """Scoring a method on a set of pairs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from jdnet_jax.whole_files import write_whole
 Picture = npt.NDArray[np.generic]
 Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
 Observe = Callable[[Pair, Picture], None]
+Predict = Callable[[Pair], tuple[Picture, float | None]]
+"""Gives the prediction for a pair, and the seconds it took or None."""
 
 ALL_PROTOCOLS = tuple(PROTOCOLS)
 
@@ -96,28 +98,40 @@ def evaluate_pairs(
             write_whole(file, png_bytes(to_8_bits(derained)))
         return derained, seconds
 
-    return score_source(
-        predict,
+    only = "the restored pictures"
+    return score_methods(
+        {only: predict},
         source,
         protocols=protocols,
         score_rainy=score_rainy and restore is not None,
         observe=observe,
         progress=progress,
-    )
+    )[only]
 
 
-def score_source(
-    predict: Callable[[Pair], tuple[Picture, float | None]],
+def score_methods(
+    methods: Mapping[str, Predict],
     source: PairSource,
     *,
     protocols: Sequence[str],
     score_rainy: bool,
     observe: Observe | None,
     progress: bool,
-) -> Evaluation:
-    """Scores what `predict` gives for every pair: a picture, and the seconds it took or None.
+) -> dict[str, Evaluation]:
+    """Scores the predictions of one or several methods, reading every pair once.
 
     The fingerprint of the data is taken of the very pixels that are scored.
+
+    Args:
+        methods: name -> what predicts, at least one.
+        source: the pairs.
+        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
+        score_rainy: score the rainy pictures too, each once for all methods.
+        observe: is called with every pair and each prediction, after that was scored.
+        progress: draw a progress bar on stderr.
+
+    Returns:
+        Name -> the scores, in the order of the source.
 
     Raises:
         TypeError: as `jdnet_jax.metrics.score`.
@@ -138,7 +152,7 @@ def score_source(
         except ValueError as error:
             raise ValueError(f"{pair['name']} of {source.edition}: {error}") from error
 
-    pictures: list[PictureScores] = []
+    pictures: dict[str, list[PictureScores]] = {name: [] for name in methods}
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     digests: list[bytes] = []
@@ -150,24 +164,26 @@ def score_source(
             )
         names.add(pair["name"])
         digests.append(pair_digest(pair))
-        prediction, seconds = predict(pair)
         height, width, _ = pair["clean"].shape
-        pictures.append(
-            PictureScores(
-                name=pair["name"],
-                height=height,
-                width=width,
-                prediction=all_scores(prediction, pair),
-                rainy=all_scores(pair["rainy"], pair) if score_rainy else None,
-                seconds=seconds,
-                first_of_size=(height, width) not in sizes,
+        rainy = all_scores(pair["rainy"], pair) if score_rainy else None
+        for method, predict in methods.items():
+            prediction, seconds = predict(pair)
+            pictures[method].append(
+                PictureScores(
+                    name=pair["name"],
+                    height=height,
+                    width=width,
+                    prediction=all_scores(prediction, pair),
+                    rainy=rainy,
+                    seconds=seconds,
+                    first_of_size=(height, width) not in sizes,
+                )
             )
-        )
+            if observe is not None:
+                observe(pair, prediction)
         sizes.add((height, width))
-        if observe is not None:
-            observe(pair, prediction)
-    return Evaluation(
-        data=joined(source.edition, digests),
-        protocols=tuple(protocols),
-        pictures=tuple(pictures),
-    )
+    data = joined(source.edition, digests)
+    return {
+        method: Evaluation(data=data, protocols=tuple(protocols), pictures=tuple(scores))
+        for method, scores in pictures.items()
+    }

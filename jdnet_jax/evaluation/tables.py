@@ -1,6 +1,6 @@
 """Tables in the shape of the paper's Table 1: methods as columns, data sets as rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jdnet_jax.metrics import PROTOCOLS
@@ -81,17 +81,32 @@ def paper_table(columns: Sequence[Column]) -> str:
         entries = [column.entries.get(row) for column in columns]
         lines.append([row, "PSNR, dB", *("-" if e is None else e.psnr for e in entries)])
         lines.append(["", "SSIM", *("-" if e is None else e.ssim for e in entries)])
+    return markdown_table(lines, text_columns=(0, 1))
+
+
+def markdown_table(lines: Sequence[Sequence[str]], *, text_columns: Collection[int]) -> str:
+    """A Markdown table that also reads well as plain text.
+
+    Args:
+        lines: cells, all lines as many; the first is the heading.
+        text_columns: indices of the columns to set flush left. The others are set flush right.
+
+    Returns:
+        Markdown that ends with a newline.
+    """
     cells = [[markdown_text(cell) for cell in line] for line in lines]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    ruler = ["-" * w for w in widths[:2]] + ["-" * (w - 1) + ":" for w in widths[2:]]
-    cells.insert(1, ruler)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    # A delimiter has three characters at least for some readers of Markdown.
+    widths = [max(3, width) for width in widths]
+    ruler = ["-" * w if i in text_columns else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     return "".join(
         "| "
         + " | ".join(
-            [*map(str.ljust, line[:2], widths[:2]), *map(str.rjust, line[2:], widths[2:])],
+            cell.ljust(width) if i in text_columns else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         + " |\n"
-        for line in cells
+        for line in [cells[0], ruler, *cells[1:]]
     )
 
 

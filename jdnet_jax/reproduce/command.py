@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jdnet_jax.reproduce.experiments import (
-    PROTOCOL,
-    TABLES,
-    Row,
-    Table,
-    small_settings,
-)
+from jdnet_jax.reproduce.experiments import TABLES, Row, Table, small_settings
 from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -71,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: There is no clone around the package.
         ValueError: Flags that do not go together, or a program failed.
     """
+    from jdnet_jax.reproduce.render import render
     from jdnet_jax.reproduce.runs import check_clone
 
     check_clone()
@@ -160,56 +153,6 @@ def _download(table: Table, name: str, arguments: argparse.Namespace) -> str:
     """Where the download of a data set lies: in a folder of its own where there are several."""
     several = len({row.test for row in table.rows}) > 1
     return str((arguments.manual_dir / name if several else arguments.manual_dir).absolute())
-
-
-def render(table: Table, cards: Sequence[Sequence[Card]], *, note: str = "") -> str:
-    """The table as Markdown, ours beside the paper's.
-
-    Args:
-        table: The paper's.
-        cards: By row and seed; those of a row are of the same pairs.
-        note: A paragraph that stands before the table.
-
-    Returns:
-        Markdown that ends with a newline. With several seeds, means and sample standard
-        deviations.
-
-    Raises:
-        ValueError: The cards of a row are of different pairs.
-    """
-    columns = [*table.columns, "PSNR, ours", "SSIM, ours", "PSNR, paper", "SSIM, paper", "ours on"]
-    lines = [f"{table.title}", ""]
-    if note:
-        lines += [note, ""]
-    lines += [
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(table.columns) + "---:|" * 4 + "---|",
-    ]
-    for row, of_seeds in zip(table.rows, cards, strict=True):
-        if len({card.evaluation.data.sha256 for card in of_seeds}) != 1:
-            raise ValueError(f"the trainings of {row.label[0]} were scored on different pairs")
-        means = [card.evaluation.means()[PROTOCOL] for card in of_seeds]
-        cells = [
-            *row.label,
-            _with_spread([mean.psnr for mean in means], 2),
-            _with_spread([mean.ssim for mean in means], 4),
-            *row.paper,
-            of_seeds[0].evaluation.data.edition,
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    count = len(cards[0])
-    seeds = (
-        "one training each"
-        if count == 1
-        else f"mean and standard deviation of {count} trainings each"
-    )
-    lines += ["", f"Protocol `{PROTOCOL}`, PSNR in dB; ours: {seeds}.", ""]
-    return "\n".join(lines)
-
-
-def _with_spread(values: Sequence[float], digits: int) -> str:
-    mean = f"{statistics.fmean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
 
 
 def _note(arguments: argparse.Namespace) -> str:

@@ -2,5 +2,6 @@
 
 from jdnet_jax.training.leaving import Stopped
 from jdnet_jax.training.loop import train
+from jdnet_jax.training.processes import join
 
-__all__ = ["Stopped", "train"]
+__all__ = ["Stopped", "join", "train"]

@@ -12,7 +12,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from jdnet_jax.training.processes import check_same, is_first, together
 from jdnet_jax.training.state import TrainState, best_parameters
+from jdnet_jax.weights.files import alone
 
 BEST_METRIC = "ssim"
 """The validation score by which the best checkpoint is known: what the paper's loss maximises."""
@@ -31,13 +33,20 @@ class Checkpoints:
     (`data`), the validation scores and the resolved config. All arrays are saved as NumPy arrays,
     which restore on any number of devices.
 
+    Several processes share the directory. All of them save, restore and set aside together: the
+    first writes, once all have shown by their hashes that they hold the same arrays, and each reads
+    for itself. What fails in one fails in all.
+
     Args:
         directory: Where they are, created if need be; `<directory>/<step>/`.
         keep_latest: How many of the newest to keep, besides the best one.
-        read_only: Open what is there without creating, tidying or saving anything.
+        read_only: Open what is there without creating, tidying or saving anything, and without
+            regard to other processes.
     """
 
     def __init__(self, directory: Path, *, keep_latest: int = 2, read_only: bool = False) -> None:
+        self._directory = directory.absolute()
+        self._writes = not read_only and is_first()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(
                 [
@@ -46,12 +55,26 @@ class Checkpoints:
                 ]
             ),
             best_fn=lambda m: m[BEST_METRIC],
-            cleanup_tmp_directories=not read_only,
-            create=not read_only,
-            save_root_metadata=not read_only,
+            cleanup_tmp_directories=self._writes,
+            create=False,
+            save_root_metadata=self._writes,
+            multiprocessing_options=alone(),
         )
-        self._directory = directory.absolute()
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        if read_only:
+            self._manager = ocp.CheckpointManager(self._directory, options=options)
+            return
+        with together(f"opening {self._directory}"):
+            if self._writes:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                self._manager = ocp.CheckpointManager(self._directory, options=options)
+        with together(f"opening {self._directory}"):
+            if not self._writes:  # after the first has tidied up
+                if not self._directory.is_dir():
+                    raise FileNotFoundError(
+                        f"process {jax.process_index()} does not see {self._directory}; the run "
+                        "directory must lie on a file system that all processes share"
+                    )
+                self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(
         self,
@@ -60,6 +83,7 @@ class Checkpoints:
         data: dict[str, Any],
         config: dict[str, Any],
         scores: dict[str, float] | None,
+        replace: bool = False,
     ) -> None:
         """Saves after a step.
 
@@ -69,21 +93,42 @@ class Checkpoints:
             config: The resolved config.
             scores: Validation scores, `ssim` among them; None where there are none, and the
                 checkpoint will not be the best.
+            replace: Put it in the place of the newest one, which is of the same step.
 
         Raises:
             CheckpointError: It could not be written. Those before it are as they were.
+            ElsewhereError: The first process could not write it.
+            ValueError: The states of the processes differ.
         """
         host = jax.device_get(state)
-        step = int(host["step"])
+        step, digest = int(host["step"]), _sha256(host)
+        check_same(f"the state of the training after step {step}", digest)
+        with together(f"saving the checkpoint of step {step}"):
+            if self._writes:
+                self._write(host, step, data | {"sha256": digest}, config, scores, replace)
+        if not self._writes:
+            self._manager.reload()
+
+    def _write(
+        self,
+        host: TrainState,
+        step: int,
+        data: dict[str, Any],
+        config: dict[str, Any],
+        scores: dict[str, float] | None,
+        replace: bool,
+    ) -> None:
         try:
             if not self._directory.is_dir():
                 raise FileNotFoundError(f"{self._directory} is gone")
+            if replace:
+                self._manager.delete(step)
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
                     model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
                     training=ocp.args.StandardSave(_training_part(host)),
-                    data=ocp.args.JsonSave(data | {"sha256": _sha256(host)}),
+                    data=ocp.args.JsonSave(data),
                     config=ocp.args.JsonSave(config),
                 ),
                 metrics=scores,
@@ -104,10 +149,12 @@ class Checkpoints:
     def set_aside(self, step: int) -> Path:
         """Moves a damaged checkpoint out of the way, to `<directory>/../damaged/<step>`."""
         aside = self._directory.parent / "damaged" / str(step)
-        aside.parent.mkdir(exist_ok=True)
-        if aside.exists():
-            shutil.rmtree(aside)
-        (self._directory / str(step)).rename(aside)
+        with together(f"setting aside the damaged checkpoint of step {step}"):
+            if self._writes:
+                aside.parent.mkdir(exist_ok=True)
+                if aside.exists():
+                    shutil.rmtree(aside)
+                (self._directory / str(step)).rename(aside)
         self._manager.reload()
         return aside
 
@@ -164,17 +211,18 @@ class Checkpoints:
             )
         return state, data, restored["config"]
 
-    def config(self, step: int) -> dict[str, Any]:
-        """The config saved at a step.
+    def describe(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The config and the `data` saved at a step, without its arrays.
 
         Raises:
             CheckpointError: It is damaged.
         """
         try:
             restored = self._manager.restore(
-                step, args=ocp.args.Composite(config=ocp.args.JsonRestore())
+                step,
+                args=ocp.args.Composite(config=ocp.args.JsonRestore(), data=ocp.args.JsonRestore()),
             )
-            return dict(restored["config"])
+            return dict(restored["config"]), dict(restored["data"])
         except Exception as error:  # as above
             raise CheckpointError(
                 f"the checkpoint of step {step} is damaged ({_one_line(error)})"
@@ -218,4 +266,6 @@ def _sha256(state: TrainState) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    # Tensorstore begins with long paths and ends with the reason.
+    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"

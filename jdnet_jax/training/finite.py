@@ -18,11 +18,15 @@ class FiniteSteps:
     """Reads the metrics of each step, one step late, so that the device need not wait for it.
 
     Args:
-        workdir: Where to put the batch of a step that went wrong.
+        workdir: Where to put the batch of a step that went wrong; each process its own part.
+
+    Attributes:
+        signal: The largest `signal` of the last step that was read, see `parallel_step`.
     """
 
     def __init__(self, workdir: Path) -> None:
         self._workdir = workdir
+        self.signal = 0
         self._waiting: tuple[int, Mapping[str, Any], Mapping[str, jax.Array]] | None = None
 
     def next(
@@ -55,10 +59,12 @@ class FiniteSteps:
             return []
         (step, batch, metrics), self._waiting = self._waiting, None
         numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        self.signal = int(numbers.pop("signal"))
         wrong = {name: numbers[name] for name in ("loss", "gradient_norm")}
         if np.isfinite(list(wrong.values())).all():
             return [numbers]
-        file = self._workdir / f"not_finite_step_{step}.npz"
+        part = f"_process_{jax.process_index()}" if jax.process_count() > 1 else ""
+        file = self._workdir / f"not_finite_step_{step}{part}.npz"
         np.savez_compressed(file, **batch)
         names = ", ".join(sorted(set(np.ravel(batch["name"]).tolist())))
         told = ", ".join(f"{name} {value}" for name, value in wrong.items())

@@ -33,6 +33,7 @@ class Report:
         self._log = logging.getLogger(f"jdnet_jax.run.{workdir.absolute()}")
         self._log.setLevel(logging.INFO)
         self._log.propagate = False
+        self._log.addHandler(logging.NullHandler())
         self._bar = tqdm(
             total=train_steps, initial=first_step, unit="step", disable=quiet, dynamic_ncols=True
         )
@@ -91,13 +92,15 @@ class Report:
         if self._metrics is not None:
             self._metrics.write("train", step, scalars)
 
-    def validation(self, step: int, scores: dict[str, float], shown: npt.NDArray[np.uint8]) -> None:
+    def validation(
+        self, step: int, scores: dict[str, float], shown: npt.NDArray[np.uint8] | None
+    ) -> None:
         """Validation scores, and a picture of rainy, derained and clean."""
         self._say_scalars(f"step {step} validation", scores)
         if self._metrics is not None:
             self._metrics.write("validation", step, scores)
         self._write("validation", step, scores)
-        if self._writer is not None:
+        if self._writer is not None and shown is not None:
             self._writer.add_image(
                 "validation/rainy_derained_clean", shown, step, dataformats="HWC"
             )

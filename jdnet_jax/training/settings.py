@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
+
+from jdnet_jax.models import Compute, Description, abstract_model
+from jdnet_jax.models.variables import split_variables
+from jdnet_jax.training.step import AXIS
 
 MAY_CHANGE = frozenset(
     {
@@ -23,6 +27,14 @@ MAY_CHANGE = frozenset(
     }
 )
 """Settings that do not change what is trained, but where, how long and how watched."""
+
+PICTURES = {
+    "data.pairs": "pairs",
+    "data.photographs": "photographs",
+    "validation.pairs": "validation",
+}
+"""Settings that name pictures, and what `content_hashes` calls these. The pictures count, not where
+they lie."""
 
 
 def check_settings(config: ConfigDict) -> None:
@@ -45,8 +57,15 @@ def check_settings(config: ConfigDict) -> None:
 
 
 def check_same_training(
-    saved: Mapping[str, Any], config: Mapping[str, Any], step: int, workdir: Path
-) -> None:
+    saved: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    step: int,
+    workdir: Path,
+    pictures_before: Mapping[str, str | None] | None,
+    pictures: Mapping[str, str | None],
+    allow_changed: Collection[str] = (),
+) -> list[str]:
     """Refuses to go on with a training under settings that make it another one.
 
     Args:
@@ -54,27 +73,75 @@ def check_same_training(
         config: The config now.
         step: The step of the checkpoint.
         workdir: The run directory, for the message.
+        pictures_before: Hashes of the pictures it was trained on so far, see
+            `jdnet_jax.data.sources.content_hashes`; None in checkpoints that do not tell.
+        pictures: Those of the pictures now.
+        allow_changed: Settings that may differ all the same, by their names or by the group that
+            they are in (`data` for all that begin with `data.`).
+
+    Returns:
+        What differs and was allowed to, each fit for a line of the log.
 
     Raises:
-        ValueError: Settings differ that may not, or the training is past `train_steps` already.
+        ValueError: Settings differ that may not, the training is past `train_steps` already, the
+            network or the optimiser has other arrays, or `allow_changed` names no setting.
     """
     before, now = _flat(saved), _flat(config)
-    changed = sorted(
-        name
-        for name in before.keys() | now.keys()
-        if name not in MAY_CHANGE and before.get(name) != now.get(name)
-    )
-    if changed:
-        told = ", ".join(f"{n} from {before.get(n)!r} to {now.get(n)!r}" for n in changed)
+    unknown = [a for a in allow_changed if not any(_covers(a, name) for name in now)]
+    if unknown:
         raise ValueError(
-            f"{workdir} holds a training under other settings: {told}. Go on with the settings "
-            "it has (its config.json), or train in another workdir."
+            f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
+        )
+    told = {
+        name: f"{name} from {before.get(name)!r} to {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_CHANGE and before.get(name) != now.get(name)
+    }
+    for name, part in PICTURES.items() if pictures_before is not None else ():
+        assert pictures_before is not None
+        told.pop(name, None)
+        if pictures_before.get(part) != pictures.get(part):
+            told[name] = f"{name} to other pictures ({before.get(name)!r} to {now.get(name)!r})"
+    refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
+    if refused:
+        raise ValueError(
+            f"{workdir} holds a training under other settings: "
+            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has (its "
+            "config.json), train in another workdir, or, where it is meant to change on the way, "
+            f"give --allow_changed={','.join(refused)}."
+        )
+    other = [
+        name
+        for name, differs in (
+            ("model", _variables(saved) != _variables(config)),
+            ("clip_norm", (before.get("clip_norm") is None) != (now.get("clip_norm") is None)),
+            ("ema_decay", (before.get("ema_decay") == 0) != (now.get("ema_decay") == 0)),
+        )
+        if differs
+    ]
+    if other:
+        raise ValueError(
+            f"the checkpoint of step {step} in {workdir} does not hold the arrays that a training "
+            f"with this {' and '.join(other)} has, so that no setting allows going on; begin "
+            "another training in another workdir, where initial_weights takes weights that fit."
         )
     if step > config["train_steps"]:
         raise ValueError(
             f"{workdir} holds a training that is at step {step} already, past train_steps = "
             f"{config['train_steps']}; raise train_steps or use another workdir."
         )
+    return list(told.values())
+
+
+def _covers(allowed: str, name: str) -> bool:
+    return name == allowed or name.startswith(f"{allowed}.")
+
+
+def _variables(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the network's variables by name."""
+    description = Description.from_dict(config["model"])
+    _, params, statistics = split_variables(abstract_model(description, Compute(axis_name=AXIS)))
+    return {name: value.shape for name, value in (params | statistics).items()}
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import dm_pix
 import jax
@@ -27,7 +27,15 @@ AXIS = "data"
 """Name of the mapped axis: what the batch normalisation of the training model averages over."""
 
 Metrics = dict[str, jax.Array]
-StepFunction = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+
+
+class StepFunction(Protocol):
+    """A step on several devices at once, see `parallel_step`."""
+
+    def __call__(
+        self, state: TrainState, rainy: Any, clean: Any, signal: int = 0
+    ) -> tuple[TrainState, Metrics]:
+        """The state after the step, and its metrics."""
 
 
 def train_step(
@@ -84,26 +92,44 @@ def train_step(
 
 
 def parallel_step(devices: Sequence[jax.Device] | None = None, **arguments: Any) -> StepFunction:
-    """`train_step` on several devices at once.
+    """`train_step` on several devices at once: all those of all processes.
 
-    The state is replicated without a device axis; crops are [devices, b, h, w, 3]. The state that
-    is handed in is used up (its memory is donated).
+    The state is replicated without a device axis; crops are [local devices, b, h, w, 3]. The state
+    that is handed in is used up (its memory is donated). The step takes a number besides, and its
+    metrics hold the largest `signal` that any process gave: all processes read the same one, after
+    the same step, and it costs no collective of its own on the host.
 
     Args:
-        devices: By default all local ones.
+        devices: By default all of all processes.
         **arguments: Those of `train_step` from `graph` on, but for `average`.
     """
     average = functools.partial(lax.pmean, axis_name=AXIS)
-    return Compiled(
-        jax.pmap(
-            functools.partial(train_step, average=average, **arguments),
-            axis_name=AXIS,
-            devices=devices,
-            in_axes=(None, 0, 0),
-            out_axes=None,
-            donate_argnums=0,
-        )
+
+    def on_each(
+        state: TrainState, rainy: jax.Array, clean: jax.Array, signal: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        after, metrics = train_step(state, rainy, clean, average=average, **arguments)
+        return after, metrics | {"signal": lax.pmax(signal, AXIS)}
+
+    mapped: Callable[..., tuple[TrainState, Metrics]] = jax.pmap(
+        on_each,
+        axis_name=AXIS,
+        devices=devices,
+        in_axes=(None, 0, 0, 0),
+        out_axes=None,
+        donate_argnums=0,
     )
+    if jax.process_count() == 1:
+        # What pmap compiles ahead of time refuses a process's part of the batch.
+        mapped = Compiled(mapped)
+    here = len(jax.local_devices() if devices is None else devices)
+
+    def step(
+        state: TrainState, rainy: Any, clean: Any, signal: int = 0
+    ) -> tuple[TrainState, Metrics]:
+        return mapped(state, rainy, clean, np.full(here, signal, np.int32))
+
+    return step
 
 
 def replicate(state: TrainState, devices: Sequence[jax.Device] | None = None) -> TrainState:

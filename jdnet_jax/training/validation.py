@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from jdnet_jax.compiled import Compiled
 from jdnet_jax.data.pairs import PairError, PairSource
-from jdnet_jax.metrics import mean_scores, score
+from jdnet_jax.metrics import Score, mean_scores, score
 from jdnet_jax.models import JDNet, merge_variables, split_variables
 from jdnet_jax.training.finite import NotFiniteError
+from jdnet_jax.training.processes import gather
 
 PROTOCOL = "paper"
 """The protocol of validation scores, see `jdnet_jax.metrics.PROTOCOLS`."""
@@ -23,7 +24,7 @@ class Validation:
     """The centres of some pairs, restored and scored again and again.
 
     Crops of one size, because each size of picture is compiled for; centres, because they are the
-    same at every validation.
+    same at every validation. Several processes share the pairs, and all have the scores of all.
 
     Args:
         model: The network in inference mode; only its structure is used.
@@ -40,7 +41,7 @@ class Validation:
         graph, *_ = split_variables(model)
         self._restore = Compiled(jax.jit(lambda p, s, x: merge_variables(graph, p, s)(x)))
         self._pairs = []
-        for index in range(len(source)):
+        for index in range(jax.process_index(), len(source), jax.process_count()):
             pair = source[index]
             self._pairs.append(tuple(_centre(pair[key], crop_size) for key in ("rainy", "clean")))
 
@@ -51,8 +52,8 @@ class Validation:
         *,
         step: int,
         stop: Callable[[], bool] = lambda: False,
-    ) -> tuple[dict[str, float], npt.NDArray[np.uint8]] | None:
-        """Validates given variables.
+    ) -> tuple[dict[str, float], npt.NDArray[np.uint8] | None] | None:
+        """Validates given variables; all processes call it together.
 
         Args:
             params: Parameters by name.
@@ -61,31 +62,37 @@ class Validation:
             stop: Asked before each pair whether to leave off.
 
         Returns:
-            None if it was left off. Otherwise
-            Mean `psnr` (dB) and `ssim` under the protocol `paper`, and the first crop as a picture
-            [h, 3 w, 3] to look at: rainy, derained, clean.
+            None if it was left off, by any process. Otherwise mean `psnr` (dB) and `ssim` under the
+            protocol `paper`, and the first crop as a picture [h, 3 w, 3] to look at: rainy,
+            derained, clean (None in a process that has no pairs to validate).
 
         Raises:
             NotFiniteError: A derained picture holds NaN or infinite values.
         """
-        scores, shown = [], None
+        scores: list[Score] = []
+        shown, left_off, finite = None, False, True
         for rainy, clean in self._pairs:
-            if stop():
-                return None
+            if left_off := stop():
+                break
             derained = np.asarray(
                 self._restore(params, statistics, rainy[None].astype(np.float32) / 255)[0]
             )
-            if not np.isfinite(derained).all():
-                raise NotFiniteError(
-                    f"after step {step}, the network's derained pictures are not finite; the "
-                    "checkpoints before it are good: lower learning_rate, or set clip_norm"
-                )
+            if not (finite := bool(np.isfinite(derained).all())):
+                break
             scores.append(score(derained, clean, protocol=PROTOCOL))
             if shown is None:
                 eight_bit = np.rint(np.clip(derained, 0, 1) * 255).astype(np.uint8)
                 shown = np.concatenate([rainy, eight_bit, clean], axis=1)
-        assert shown is not None
-        mean = mean_scores(scores)
+        everywhere = gather((finite, left_off, [(s.psnr, s.ssim) for s in scores]))
+        if not all(part[0] for part in everywhere):
+            raise NotFiniteError(
+                f"after step {step}, the network's derained pictures are not finite; the "
+                "checkpoints before it are good: lower learning_rate, or set clip_norm"
+            )
+        if any(part[1] for part in everywhere):
+            return None
+        # Their order does not matter: the means are of exact sums.
+        mean = mean_scores([Score(*values) for part in everywhere for values in part[2]])
         return {"psnr": mean.psnr, "ssim": mean.ssim}, shown
 
 

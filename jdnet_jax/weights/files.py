@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import numpy.typing as npt
 import orbax.checkpoint as ocp
@@ -41,6 +42,18 @@ def bundled_names() -> list[str]:
     return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
 
 
+def alone() -> ocp.options.MultiprocessingOptions:
+    """Has orbax work for this process by itself, where several have joined.
+
+    By default it waits for all processes at several points: for minutes where one failed, and into
+    the midst of other collectives where one does not write or read at all.
+    """
+    me = jax.process_index()
+    return ocp.options.MultiprocessingOptions(
+        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
+    )
+
+
 def export_weights(
     folder: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
@@ -60,7 +73,7 @@ def export_weights(
     text = json.dumps(description.to_dict(), indent=2) + "\n"
     with unfinished(folder) as new:
         new.mkdir()
-        with ocp.StandardCheckpointer() as checkpointer:
+        with ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer:
             checkpointer.save((new / VARIABLES_FOLDER).absolute(), dict(variables))
         (new / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
         (new / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
@@ -219,7 +232,10 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
 def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        with quiet_reading(), ocp.StandardCheckpointer() as checkpointer:
+        with (
+            quiet_reading(),
+            ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer,
+        ):
             variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
         hashed = folder / SHA256_FILE
         sha256 = hashed.read_text(encoding="utf-8").strip() if hashed.is_file() else None
