@@ -18,7 +18,7 @@ quickstart: $(VENV)/.runtime
 	@echo "of a tiny network for two minutes."
 	@echo
 	$(VENV)/bin/python train.py --config configs/quickstart.py --workdir $(RUN)
-	$(VENV)/bin/python eval.py --config configs/quickstart.py --checkpoint $(RUN) --output $(OUT) --overwrite
+	$(VENV)/bin/python eval.py --config configs/quickstart.py --weights $(RUN) --output $(OUT) --overwrite
 	$(VENV)/bin/python -m jdnet_jax derain samples/coffee_in_rain.jpg -o $(OUT)/derained.png --weights $(RUN) --overwrite
 	@echo
 	@echo "Look at samples/ and $(OUT)/samples/, and at $(OUT)/derained.png for what the tiny network of"

@@ -1,6 +1,6 @@
-"""Scores a checkpoint, or the predictions of any other method, and compares methods.
+"""Scores trained weights, or the predictions of any other method, and compares methods.
 
-python eval.py --config configs/rain100h.py --checkpoint runs/h --output out/h
+python eval.py --config configs/rain100h.py --weights runs/h --output out/h
 python eval.py --config configs/rain100h.py --predictions FOLDER
 python eval.py --config configs/rain100h.py --compare ours=out/h PReNet=predictions/prenet
 python eval.py --compare ours=out/h theirs=out/theirs
@@ -26,11 +26,12 @@ from configs import default
 from jdnet_jax import programs
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
-CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
+WEIGHTS = flags.DEFINE_string(
+    "weights",
     None,
     "A run directory (its best checkpoint), <run>/checkpoints/<step>, an export, a .safetensors "
-    "file, or the name of bundled weights.",
+    "file, or the name of bundled weights. Without it, and without --predictions or --compare: "
+    "those that come with the package.",
 )
 PREDICTIONS = flags.DEFINE_string(
     "predictions", None, "A folder of predictions to score instead, named like the rainy pictures."
@@ -75,9 +76,9 @@ def main(arguments: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)
     if len(arguments) > 1:
         raise app.UsageError(f"{arguments[1]!r} belongs to no flag")
-    if COMPARE.value and (CHECKPOINT.value or PREDICTIONS.value or PICTURES.value):
+    if COMPARE.value and (WEIGHTS.value or PREDICTIONS.value or PICTURES.value):
         raise app.UsageError(
-            "--compare takes result cards and folders of predictions; score a checkpoint with "
+            "--compare takes result cards and folders of predictions; score weights with "
             "--output first, then compare that folder"
         )
     if CONFIG.value is None and not COMPARE.value:
@@ -91,7 +92,7 @@ def main(arguments: list[str]) -> None:
         if COMPARE.value is None:
             table = evaluate(
                 CONFIG.value,
-                checkpoint=CHECKPOINT.value,
+                weights=WEIGHTS.value,
                 predictions=PREDICTIONS.value,
                 suffix=SUFFIX.value,
                 output=OUTPUT.value,

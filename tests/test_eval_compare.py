@@ -29,7 +29,7 @@ def scored(tmp_path):
         Image.fromarray(np.full((20, 24, 3), level, np.uint8)).save(predictions / f"{number}.png")
     evaluate(
         config,
-        checkpoint=None,
+        weights=None,
         predictions=str(predictions),
         output=str(tmp_path / "out"),
         progress=False,
@@ -73,9 +73,7 @@ def test_compare_refuses_a_card_of_other_pixels(scored, tmp_path):
     config.test_pairs = str(write_pairs(tmp_path / "others", levels=((110, 100), (70, 51))))
     with pytest.raises(ValueError, match=r"same pairs.* card: .*/pairs, 2 pairs.* mine: .*/others"):
         compare(config, [f"card={out}", str(predictions)], progress=False)
-    other = evaluate(
-        config, checkpoint=None, predictions=str(predictions), output=str(tmp_path / "b")
-    )
+    other = evaluate(config, weights=None, predictions=str(predictions), output=str(tmp_path / "b"))
     assert "others" in other
     with pytest.raises(ValueError, match=r"same pairs.* out: .*/pairs, .* b: .*/others"):
         compare(None, [str(out), str(tmp_path / "b"), str(predictions)], progress=False)
@@ -162,11 +160,11 @@ def test_eval_compares_from_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--compare", "a", "--checkpoint", "small"], "--compare takes result cards"),
+        (["--compare", "a", "--weights", "small"], "--compare takes result cards"),
         (["--compare", "nowhere"], "nowhere: there is no result card"),
         (["--compare", "samples"], "samples holds no result card"),
-        (["--checkpoint", "small"], "--config says which pairs to score on"),
-        (["--config", "configs/small.py", "stray", "--checkpoint", "small"], "'stray' belongs to"),
+        (["--weights", "small"], "--config says which pairs to score on"),
+        (["--config", "configs/small.py", "stray", "--weights", "small"], "'stray' belongs to"),
     ],
 )
 def test_eval_refuses(arguments, message):

@@ -204,7 +204,7 @@ def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path)
     config = quickstart_config(test_pairs=str(write_pairs(tmp_path / "pairs")))
     table = evaluate(
         config,
-        checkpoint=str(tmp_path / "w.safetensors"),
+        weights=str(tmp_path / "w.safetensors"),
         predictions=None,
         output=str(tmp_path / "out" / "deep"),
         pictures=True,
@@ -227,7 +227,7 @@ def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path)
     # What it saved, scored as another method's, is of the same pairs.
     evaluate(
         config,
-        checkpoint=None,
+        weights=None,
         predictions=str(out / "pictures"),
         output=str(tmp_path / "again"),
         progress=False,
@@ -247,7 +247,7 @@ def test_evaluate_refuses_to_write_over_anything(network, name, tmp_path):
     with pytest.raises(FileExistsError, match=f"{name} exists; .*--overwrite"):
         evaluate(
             config,
-            checkpoint=str(tmp_path / "w.safetensors"),
+            weights=str(tmp_path / "w.safetensors"),
             predictions=None,
             output=str(tmp_path / "out"),
             pictures=True,

@@ -38,9 +38,7 @@ def test_train_eval_and_derain_from_the_command_line(tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert "done: best checkpoint" in trained.stderr
 
-    scored = run(
-        "eval.py", *small, "--checkpoint", tmp_path / "run", "--output", tmp_path / "scores"
-    )
+    scored = run("eval.py", *small, "--weights", tmp_path / "run", "--output", tmp_path / "scores")
     assert scored.returncode == 0, scored.stderr
     assert "rainy input" in scored.stdout
     assert {p.name for p in (tmp_path / "scores").iterdir()} == {
@@ -64,7 +62,7 @@ def test_train_eval_and_derain_from_the_command_line(tmp_path):
         (["train.py", "--config=configs/quickstart.py"], "workdir"),
         (["train.py", "--config=configs/quickstart.py", "--config.no_such=1"], "no_such"),
         (["train.py", "--config=configs/rain100h.py", "--config.data.data_dir=DIR"], "manual_dir"),
-        (["eval.py", "--config=configs/small.py", "--checkpoint=x"], "test_pairs"),
+        (["eval.py", "--config=configs/small.py", "--weights=x"], "test_pairs"),
     ],
 )
 def test_programs_name_what_is_wrong(arguments, message, tmp_path):

@@ -235,7 +235,7 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
     config = tiny_config(monkeypatch)
     table = evaluate(
         config,
-        checkpoint=str(workdir),
+        weights=str(workdir),
         predictions=None,
         output=str(tmp_path),
         pictures=True,
@@ -248,7 +248,7 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
     # The saved pictures, scored as any method's predictions are, give the same scores.
     table = evaluate(
         config,
-        checkpoint=None,
+        weights=None,
         predictions=str(tmp_path / "pictures"),
         output=str(tmp_path / "again"),
         progress=False,
@@ -262,9 +262,9 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         ({"checkpoint": None, "predictions": None}, "either"),
-        ({"checkpoint": "a", "predictions": "b"}, "either"),
-        ({"checkpoint": "a", "predictions": None, "pictures": True}, "output"),
-        ({"checkpoint": "nowhere", "predictions": None}, "no weights here"),
+        ({"weights": "a", "predictions": "b"}, "either"),
+        ({"weights": "a", "predictions": None, "pictures": True}, "output"),
+        ({"weights": "nowhere", "predictions": None}, "no weights here"),
     ],
 )
 def test_evaluate_refuses(arguments, message, monkeypatch):
@@ -274,7 +274,7 @@ def test_evaluate_refuses(arguments, message, monkeypatch):
 
 def test_evaluate_needs_pairs(monkeypatch):
     with pytest.raises(ValueError, match="test_pairs"):
-        evaluate(tiny_config(monkeypatch, test_pairs=None), checkpoint="a", predictions=None)
+        evaluate(tiny_config(monkeypatch, test_pairs=None), weights="a", predictions=None)
 
 
 def test_checkpoints_keep_best_and_newest(tmp_path):

@@ -24,7 +24,7 @@ from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predicti
 from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import evaluate_pairs
 from jdnet_jax.models import Compute, abstract_model, fill
-from jdnet_jax.pretrained import load_variables
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_variables
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
@@ -40,8 +40,8 @@ COMPARISON_FILE = "comparison.md"
 def evaluate(
     config: ConfigDict,
     *,
-    checkpoint: str | None,
-    predictions: str | None,
+    weights: str | None = None,
+    predictions: str | None = None,
     suffix: str = "",
     output: str | None = None,
     pictures: bool = False,
@@ -49,13 +49,14 @@ def evaluate(
     command: Sequence[str] = (),
     progress: bool = True,
 ) -> str:
-    """Scores a checkpoint or a folder of predictions on the config's test pairs.
+    """Scores weights or a folder of predictions on the config's test pairs.
 
     Args:
         config: The settings of `configs/default.py`; the pairs and their rain are read from it. The
             network's description is that of the weights.
-        checkpoint: Weights, see `jdnet_jax.pretrained.load_variables`.
-        predictions: A folder of predictions; exactly one of the two is given.
+        weights: See `jdnet_jax.pretrained.load_variables`.
+        predictions: A folder of predictions. Without either of the two, the bundled weights that
+            `DEFAULT_WEIGHTS` names are scored.
         suffix: What the predictions' names have after the pair's.
         output: A folder for `FILES`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
@@ -70,20 +71,22 @@ def evaluate(
         ValueError: Settings that do not go together; no such pairs or weights.
         FileExistsError: There are scores or pictures in the output folder already.
     """
-    if (checkpoint is None) == (predictions is None):
-        raise ValueError("give either a checkpoint or predictions, one of them and not both")
-    if pictures and (output is None or checkpoint is None):
-        raise ValueError("derained pictures are saved in an output folder, of a checkpoint only")
+    if weights is not None and predictions is not None:
+        raise ValueError("give either weights or predictions, not both")
+    if pictures and (output is None or predictions is not None):
+        raise ValueError("derained pictures are saved in an output folder, of weights only")
+    if predictions is None and weights is None:
+        weights = DEFAULT_WEIGHTS
     saved = Path(output) / "pictures" if output is not None and pictures else None
     folder = _output_folder(output, (*FILES, *(["pictures"] if saved else [])), overwrite)
     source = _test_pairs(config)
     album = Album()
-    weights = None
-    if checkpoint is not None:
+    scored = None
+    if weights is not None:
         # Read once: the best checkpoint of a run that is still training may change.
-        description, variables = load_variables(checkpoint)
-        weights = Weights(
-            path=checkpoint, sha256=weights_sha256(variables), network=description.to_dict()
+        description, variables = load_variables(weights)
+        scored = Weights(
+            path=weights, sha256=weights_sha256(variables), network=description.to_dict()
         )
         model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
         evaluation = evaluate_pairs(
@@ -103,12 +106,12 @@ def evaluate(
             observe=None if folder is None else album.add,
             progress=progress,
         )
-    label = str(checkpoint or predictions)
+    label = str(weights or predictions)
     table = evaluation.table(label=label)
     if folder is not None:
         card = Card(
             evaluation=evaluation,
-            weights=weights,
+            weights=scored,
             predictions=predictions,
             command=tuple(command),
             config=config.to_dict(),

@@ -76,7 +76,7 @@ def train_and_score(
                 "eval.py",
                 *chosen,
                 *_flags(test),
-                f"--checkpoint={last.absolute()}",
+                f"--weights={last.absolute()}",
                 f"--output={output.absolute()}",
                 "--overwrite",
             )
