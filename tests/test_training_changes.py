@@ -13,8 +13,8 @@ from PIL import Image
 from skimage.data import chelsea
 from test_training_loop import tiny_config
 
+from jdnet_jax.data.rain_styles import STYLES
 from jdnet_jax.data.sources import content_hashes, open_training_data
-from jdnet_jax.data.synthetic import STYLES
 from jdnet_jax.training import loop, train
 from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
 
