@@ -146,9 +146,12 @@ class Pairs:
     def __len__(self):
         return len(self.files)
 
+    def name(self, index):
+        return self.files[index].stem
+
     def __getitem__(self, index):
         rgb = read_picture(self.files[index]).rgb
-        return {"name": self.files[index].stem, "rainy": rgb, "clean": rgb}
+        return {"name": self.name(index), "rainy": rgb, "clean": rgb}
 
     def group(self, index):
         return str(index)
@@ -156,7 +159,6 @@ class Pairs:
 
 WRITE_THEMSELVES = {
     "weights/files.py",  # into an unfinished folder
-    "training/loop.py",  # what a training that goes on writes again
     "training/metrics_log.py",  # appends
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 from jdnet_jax.models import Description
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import export_weights
+from jdnet_jax.whole_files import write_whole
 
 
 def make_run_directory(workdir: Path) -> None:
@@ -32,7 +33,7 @@ def make_run_directory(workdir: Path) -> None:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes a file for people and programs."""
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(path, f"{json.dumps(content, indent=2, sort_keys=True)}\n".encode())
 
 
 def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
