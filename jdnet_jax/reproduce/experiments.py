@@ -142,6 +142,8 @@ def small_settings(
     return {
         "data.pairs": pairs,
         "data.photographs": photographs,
+        "data.synthetic_share": "0.7",
+        "data.moved_rain_share": "0.5",
         "model.units": str(units),
         "batch_size": str(batch_size),
         "train_steps": str(steps),
