@@ -18,11 +18,11 @@ import grain
 import numpy as np
 import numpy.typing as npt
 
+from jdnet_jax.data.crops import RandomCrop, check_size
 from jdnet_jax.data.moved_rain import RainLayers
 from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
 from jdnet_jax.data.rain_styles import RainStyle
-from jdnet_jax.data.synthetic import Window, add_rain, draw_rainy
 
 
 class TrainingBatch(TypedDict):
@@ -80,71 +80,6 @@ class _ShuffledEpochs:
     def __getitem__(self, index: int) -> Any:
         epoch, position = divmod(index, len(self._source))
         return self._source[int(self._order(epoch)[position])]
-
-
-class _RandomCrop(grain.transforms.RandomMap):
-    """Crops a pair, or crops a photograph and lets rain fall on the crop."""
-
-    def __init__(
-        self,
-        crop_size: int,
-        style: RainStyle,
-        *,
-        moved: RainLayers | None,
-        moved_share: float,
-        augment: bool,
-    ) -> None:
-        self._size = crop_size
-        self._style = style
-        self._moved = moved
-        self._moved_share = moved_share
-        self._augment = augment
-
-    def random_map(self, element: Any, rng: np.random.Generator) -> Pair:
-        name, clean, size = element["name"], element["clean"], self._size
-        _check_size(name, clean, size)
-        height, width = clean.shape[:2]
-        top = int(rng.integers(height - size + 1))
-        left = int(rng.integers(width - size + 1))
-        inside = (slice(top, top + size), slice(left, left + size))
-        clean = clean[inside]
-        if "rainy" in element:
-            rainy = element["rainy"][inside]
-            if self._augment:
-                rainy, clean = _flipped(rng, rainy, clean)
-            return {"name": name, "rainy": rainy, "clean": clean}
-        if self._augment:
-            (clean,) = _flipped(rng, clean)
-            # Not the rain with it: it does not fall sideways.
-            clean = clean.transpose(1, 0, 2) if rng.integers(2) else clean
-        if self._moved is not None and rng.random() < self._moved_share:
-            rainy = add_rain(clean, self._moved.draw(rng))
-        else:
-            rainy = draw_rainy(
-                rng,
-                clean,
-                style=self._style,
-                picture_size=(height, width),
-                window=Window(top, left, size, size),
-            )
-        return {"name": name, "rainy": rainy, "clean": clean}
-
-
-def _flipped(
-    rng: np.random.Generator, *pictures: npt.NDArray[np.uint8]
-) -> list[npt.NDArray[np.uint8]]:
-    """Flips all the pictures alike, or not, in each direction."""
-    down, across = (-1 if flip else 1 for flip in rng.integers(2, size=2))
-    return [p[::down, ::across] for p in pictures]
-
-
-def _check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> None:
-    if min(picture.shape[:2]) < crop_size:
-        raise ValueError(
-            f"{name}: a picture to train on is at least as large as the crop of {crop_size}x"
-            f"{crop_size}, this one has {picture.shape[0]}x{picture.shape[1]} pixels; take it out"
-            " of the set or make the crop smaller"
-        )
 
 
 def training_batches(
@@ -229,7 +164,7 @@ def training_batches(
     )
     # The last seed is for the crops; it comes after the mix, so that it counts global examples.
     examples = examples.random_map(
-        _RandomCrop(
+        RandomCrop(
             crop_size,
             style,
             moved=_rain_layers(pairs, synthetic_share, moved_rain_share, crop_size),
@@ -309,7 +244,7 @@ def _examples(
         if in_memory:
             pairs = pairs if isinstance(pairs, InMemoryPairs) else InMemoryPairs(pairs)
             for index in range(len(pairs)):
-                _check_size(pairs[index]["name"], pairs[index]["clean"], crop_size)
+                check_size(pairs[index]["name"], pairs[index]["clean"], crop_size)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(pairs, seed=pair_seed)))
         weights.append(1 - synthetic_share)
     if synthetic_share > 0:
@@ -319,7 +254,7 @@ def _examples(
                 " give photographs, or set synthetic_share to 0"
             )
         for index in range(len(photographs)):
-            _check_size(photographs.name(index), photographs[index], crop_size)
+            check_size(photographs.name(index), photographs[index], crop_size)
         named = _NamedPhotographs(photographs)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(named, seed=photograph_seed)))
         weights.append(synthetic_share)
