@@ -1,0 +1,103 @@
+"""What is no single picture of known black and white, and is refused in one line."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from made_pictures import identity, noise, pillow_bytes, refused, save
+from PIL import Image
+
+from jdnet_jax.pictures import (
+    read_picture,
+)
+
+
+def test_read_picture_refuses_what_is_no_picture(tmp_path):
+    refused(tmp_path / "missing.png", "No such file")
+    refused(tmp_path, "directory")
+    refused(save(tmp_path, "empty.png", b""), "empty")
+    refused(save(tmp_path, "text.png", b"Dear reader,\n" * 99), "no picture")
+    refused(save(tmp_path, "document.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"))
+
+
+@pytest.mark.parametrize("size", [(3, 9), (9, 3), (1, 1)])
+def test_read_picture_refuses_less_than_4_pixels_a_side(tmp_path, size):
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    refused(tmp_path / "a.png", f"{size[0]}x{size[1]}", "4x4")
+
+
+def test_read_picture_accepts_4x4(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png").rgb.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp", ".tif", ".avif"])
+def test_read_picture_refuses_animations_and_pages(tmp_path, suffix):
+    frames = [Image.fromarray(noise((8, 9, 3), seed=seed)) for seed in range(3)]
+    frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
+    refused(tmp_path / f"a{suffix}", "3 pages" if suffix == ".tif" else "several", "save each")
+
+
+def test_tiff_with_a_reduced_copy_is_one_picture(tmp_path):
+    samples = noise((16, 16, 3), np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(samples, photometric="rgb")
+        tiff.write(samples[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").rgb, samples)
+
+
+def test_mpo_is_its_primary_picture(tmp_path):
+    frames = [Image.fromarray(noise((16, 16, 3), seed=seed)) for seed in range(2)]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:], quality=100)
+    picture = identity(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        np.testing.assert_array_equal(picture.rgb, np.asarray(image))
+    assert picture.jpeg is not None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int32", "uint32"])
+def test_tiff_of_other_numbers_is_refused(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((8, 9), dtype))
+    refused(tmp_path / "a.tif", dtype, "convert")
+
+
+def test_tiff_of_12_bits_is_refused(tmp_path):
+    data = bytearray(pillow_bytes(Image.fromarray(noise((8, 8), np.uint16)), "TIFF"))
+    at = data.index(struct.pack("<HHI", 258, 3, 1)) + 8
+    data[at : at + 2] = struct.pack("<H", 12)
+    refused(save(tmp_path, "a.tif", bytes(data)), "12 bits", "convert")
+
+
+def test_tiff_with_unspecified_channels_is_refused(tmp_path):
+    for dtype in (np.uint8, np.uint16):
+        samples = noise((8, 9, 4), dtype)
+        tifffile.imwrite(
+            tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unspecified"]
+        )
+        refused(tmp_path / "a.tif", "unspecified")
+
+
+def test_float_pfm_is_refused(tmp_path):
+    refused(
+        save(tmp_path, "a.pfm", b"Pf\n8 8\n-1.0\n" + np.ones(64, "<f4").tobytes()), "floating-point"
+    )
+
+
+def test_more_than_8_bits_that_cannot_be_read_are_refused(tmp_path):
+    samples = noise((16, 16, 3), np.uint16) >> 6
+    avif = cv2.imencode(".avif", samples, [cv2.IMWRITE_AVIF_DEPTH, 10])[1].tobytes()
+    refused(save(tmp_path, "a.avif", avif), "10 bits")
+    sgi = struct.pack(">hBBHHHH", 474, 0, 2, 3, 8, 8, 3).ljust(512, b"\0")
+    refused(save(tmp_path, "a.sgi", sgi + noise((8, 8, 3), np.uint16).tobytes()), "16 bits")
+
+
+def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
+    Image.new("L", (64, 64)).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64), np.uint16))
+    for path in (tmp_path / "a.png", tmp_path / "a.tif"):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)
+        assert read_picture(path).rgb.shape == (64, 64, 3)  # large, and no more
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+        refused(path, "4000 pixels", "cut it")
