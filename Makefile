@@ -29,6 +29,8 @@ test: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	@$(VENV)/bin/python -c "import torch" 2>/dev/null || \
+		echo "Not run: the tests that read and write the authors' checkpoints need PyTorch: make test-torch"
 
 test-torch: $(VENV)/.dev
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check "torch>=2.10"

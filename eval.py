@@ -48,7 +48,9 @@ OUTPUT = flags.DEFINE_string(
     "A folder for scores.json, scores.csv, table.md and report.html, or for comparison.md.",
 )
 PICTURES = flags.DEFINE_boolean("pictures", False, "Also save derained pictures in --output.")
-OVERWRITE = flags.DEFINE_boolean("overwrite", False, "Replace what is in --output already.")
+OVERWRITE = flags.DEFINE_boolean(
+    "overwrite", False, "Replace what is in --output already, its pictures included."
+)
 
 
 def one_value_each(arguments: Sequence[str]) -> list[str]:

@@ -71,7 +71,7 @@ def ssim(a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, *, window: Window) ->
     if window == "valid" and min(height, width) < FILTER_SIZE:
         raise ValueError(
             f"SSIM with windows wholly inside needs at least {FILTER_SIZE}x{FILTER_SIZE} pixels, "
-            f"received {width}x{height}: use larger pictures or window='zero_padded'"
+            f"received {width}x{height}: use larger pictures"
         )
 
     # The variances are differences of nearly equal numbers: half precision leaves nothing of them.

@@ -1,5 +1,6 @@
 """Weights and checkpoints of the authors' program, made with PyTorch where a test has it."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -53,6 +54,21 @@ def write_small(file, **fields):
     variables = initial_values(abstract_model(description, Compute()), seed=0)
     write_safetensors(file, description, variables)
     return variables
+
+
+def stored_file():
+    """The bytes of a checkpoint that was written elsewhere, of `theirs("r3")`.
+
+    The old format, with the names of several GPUs, after `STEP` steps.
+    """
+    stored = load("authors_r3_2units_latest_net.npz")
+    file = bytearray(stored["content"].tobytes())
+    weights = theirs("r3")
+    for name, at in zip(stored["names"].tolist(), stored["offsets"].tolist(), strict=True):
+        value = weights[name].tobytes()
+        file[at : at + len(value)] = value
+    assert hashlib.sha256(file).hexdigest() == stored["sha256"]
+    return bytes(file)
 
 
 def peer(torch, network):

@@ -71,16 +71,17 @@ def told(report):
     return {(finding["severity"], finding["kind"]) for finding in findings}
 
 
-def darker(root):
-    """Mist: the rainy picture loses contrast, without blocks."""
-    faint = read(root / "rainy/1.png").astype(np.float64) * 0.93 + 6
-    save(faint.round().astype(np.uint8), root / "rainy/1.png")
-    return ["rainy/1.png"]
+def darker(root, names=("1.png",)):
+    """Mist: rainy pictures lose contrast, without blocks."""
+    for name in names:
+        faint = read(root / "rainy" / name).astype(np.float64) * 0.93 + 6
+        save(faint.round().astype(np.uint8), root / "rainy" / name)
+    return [f"rainy/{name}" for name in names]
 
 
-def all_jpeg(root):
-    files = sorted((root / "rainy").iterdir())
-    for file in files:
-        save(read(file), file.with_suffix(".jpg"), quality=95)
-        file.unlink()
-    return [f"rainy/{file.stem}.jpg" for file in files]
+def all_jpeg(root, sides=("rainy",)):
+    for side in sides:
+        for file in sorted((root / side).iterdir()):
+            save(read(file), file.with_suffix(".jpg"), quality=95)
+            file.unlink()
+    return [f"{sides[0]}/{file.name}" for file in sorted((root / sides[0]).iterdir())]

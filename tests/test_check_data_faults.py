@@ -116,6 +116,12 @@ def recompressed(root):
     return ["rainy/1.png"]
 
 
+def clean_changed_since(root):
+    """JPEG of the clean picture after the rain was added, which leaves it without the noise."""
+    save(through_jpeg(read(root / "clean/1.png"), 70), root / "clean/1.png")
+    return ["rainy/1.png"]
+
+
 FAULTS = [
     (no_clean_partner, "no-clean-partner"),
     (no_rainy_partner, "no-rainy-partner"),
@@ -133,7 +139,10 @@ FAULTS = [
     (duplicate_rainy, "duplicate-rainy"),
     (too_small, "too-small"),
     (jpeg, "jpeg"),
+    (all_jpeg, "jpeg"),
     (recompressed, "recompressed"),
+    (clean_changed_since, "darker"),
+    (darker, "darker"),
 ]
 
 
@@ -150,6 +159,7 @@ def test_check_data_problem_found(tmp_path, capsys, spoil, kind):
     remarks = {k for severity, k in told(report) if severity == "remark"}
     assert remarks == {
         "duplicate-rainy": {"repeated-background", "duplicate-clean"},  # it is a whole pair
+        "darker": {"jpeg-trace"} if spoil is clean_changed_since else set(),
         "ambiguous": {"repeated-background"},  # two versions of one picture are what makes it so
     }.get(kind, set())
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  problem")]
@@ -184,9 +194,17 @@ def turned_background(root):
     return ["rainy/1.png = rainy/2.png"]
 
 
+def mist_everywhere(root):
+    return darker(root, [f"{number}.png" for number in range(4)])
+
+
+def jpeg_on_both_sides(root):
+    return all_jpeg(root, ["rainy", "clean"])
+
+
 REMARKS = [
-    (darker, "darker"),
-    (all_jpeg, "jpeg"),
+    (mist_everywhere, "darker"),
+    (jpeg_on_both_sides, "jpeg"),
     (clean_jpeg, "jpeg"),
     (jpeg_before_rain, "jpeg-trace"),
     (grey, "grey"),

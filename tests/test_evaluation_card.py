@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from flat_pairs import Pairs, pair
+from flat_pairs import Pairs, brighter_by, pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_cards import make_card, quickstart_config, write_pairs
@@ -80,7 +80,7 @@ def test_read_card_gives_back_what_was_written(card, tmp_path):
 
 def test_read_card_keeps_names_that_are_no_utf8(tmp_path):
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
-    evaluation = evaluate_pairs(None, Pairs([pair(name, 2, 1)]), progress=False)
+    evaluation = evaluate_pairs(brighter_by(0), Pairs([pair(name, 2, 1)]), progress=False)
     make_card(evaluation=evaluation).write(tmp_path / "scores.json")
     assert read_card(tmp_path).evaluation == evaluation
 

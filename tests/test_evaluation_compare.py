@@ -7,6 +7,7 @@ import pytest
 from flat_pairs import Pairs, pair
 from markdown_tables import tables
 
+from jdnet_jax.data.rain_sets import RAIN100H
 from jdnet_jax.evaluation import comparison, evaluate_pairs
 from jdnet_jax.evaluation.compare import named
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table
@@ -14,7 +15,8 @@ from jdnet_jax.published import EDITIONS, TABLE_1
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ["DDN", "RESCAN", "REHEN", "PReNet", "SPANet", "SSIR", "JDNet"]
-
+ANOTHER = ": published, on another set of pairs"
+UNKNOWN = ": published; whether on these pairs is not known"
 
 # Table 1 as the paper prints it, DDN to Ours; PSNR and SSIM in turn.
 TABLE_1_AS_PRINTED = """\
@@ -44,7 +46,9 @@ def test_published_numbers_are_those_of_the_paper():
 def test_comparison_on_the_papers_pairs_puts_published_numbers_in_their_row():
     edition = EDITIONS["Rain100L"]
     assert edition == "Rain100L test, 200 pairs (second edition)"
-    paper, rgb, y = tables(comparison({"ours": evaluated(edition=edition)}))
+    text = comparison({"ours": evaluated(edition=edition)})
+    assert "Which edition the pairs are is told by their count" in text
+    paper, rgb, y = tables(text)
     assert paper[0] == ["data set", "", "rainy input", "ours", *PUBLISHED]
     assert paper[1] == ["protocol", "", *["paper"] * 9]
     assert paper[2] == ["", "", "measured", "measured", *["published"] * 7]
@@ -57,20 +61,23 @@ def test_comparison_on_the_papers_pairs_puts_published_numbers_in_their_row():
 
 
 @pytest.mark.parametrize(
-    ("edition", "titles"),
+    ("edition", "titles", "where"),
     [
-        ("Rain100H test, 100 pairs (original edition)", ["Rain100H"]),
-        ("/data/rain100h, 200 pairs", ["Rain100H", "Rain100L", "Rain12"]),
-        # A folder that is called as the paper's edition is another set all the same.
-        (EDITIONS["Rain100H"] + ", 200 pairs", ["Rain100H"]),
+        (RAIN100H.edition("test", 100), ["Rain100H"], ANOTHER),
+        (RAIN100H.edition("test", 199), ["Rain100H"], ANOTHER),
+        ("/data/rain100h, 200 pairs", list(EDITIONS), UNKNOWN),
+        # Folders, whatever they are called.
+        (EDITIONS["Rain100H"] + ", 200 pairs", list(EDITIONS), UNKNOWN),
+        ("Rain100H test, old, 100 pairs", list(EDITIONS), UNKNOWN),
     ],
 )
-def test_comparison_on_other_pairs_gives_published_numbers_rows_of_their_own(edition, titles):
-    paper, *_ = tables(comparison({"ours": evaluated(edition=edition)}))
-    assert [row[0] for row in paper[3::2]] == [
-        edition,
-        *(f"{title}: published, on another set of pairs" for title in titles),
-    ]
+def test_comparison_on_other_pairs_gives_published_numbers_rows_of_their_own(
+    edition, titles, where
+):
+    text = comparison({"ours": evaluated(edition=edition)})
+    assert "told by their count" not in text
+    paper, *_ = tables(text)
+    assert [row[0] for row in paper[3::2]] == [edition, *(title + where for title in titles)]
     for row in paper[3:5]:
         assert row[4:] == ["-"] * 7
     for row in paper[5:]:

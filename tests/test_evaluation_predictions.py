@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from flat_pairs import TOLERANCE, Pairs, flat, psnr_of, three_pairs, write_predictions
+from flat_pairs import TOLERANCE, Pairs, brighter_by, flat, psnr_of, three_pairs, write_predictions
 from PIL import Image
 
 from jdnet_jax.evaluation import evaluate_pairs, evaluate_predictions
@@ -48,8 +48,8 @@ def test_evaluate_predictions_equals_values_by_hand(source, tmp_path):
     got = [p.prediction["rgb"].psnr for p in result.pictures]
     assert got == pytest.approx([psnr_of(10), psnr_of(40), psnr_of(30)], abs=TOLERANCE)
     assert [p.seconds for p in result.pictures] == [None] * 3
-    rainy = evaluate_pairs(None, source, progress=False)
-    assert result.rainy_means() == rainy.means()
+    unchanged = evaluate_pairs(brighter_by(0), source, progress=False)
+    assert result.rainy_means() == unchanged.rainy_means()
 
 
 def test_evaluate_predictions_strips_the_suffix(source, tmp_path):

@@ -36,15 +36,20 @@ def test_write_csv_has_one_line_per_picture(source, tmp_path):
     assert float(second[3]) == pytest.approx(psnr_of(10), abs=TOLERANCE)
     assert float(second[5]) == pytest.approx(psnr_of(20), abs=TOLERANCE)
     assert third[-2:] == ["1.000000", "1"]
-    evaluate_pairs(None, source, protocols=["y"], progress=False).write_csv(tmp_path / "rainy.csv")
-    lines = (tmp_path / "rainy.csv").read_text().splitlines()
+    write_predictions(tmp_path / "p", ["001.png", "002.png", "b/003.png"])
+    evaluate_predictions(
+        tmp_path / "p", source, protocols=["y"], score_rainy=False, progress=False
+    ).write_csv(tmp_path / "predictions.csv")
+    lines = (tmp_path / "predictions.csv").read_text().splitlines()
     assert lines[0] == "name,height,width,y_psnr,y_ssim,seconds,first_of_size"
     assert lines[1].endswith(",,1")
 
 
 def test_write_csv_keeps_a_name_that_is_no_utf8(tmp_path):
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
-    result = evaluate_pairs(None, Pairs([pair(name, 2, 1)]), protocols=["paper"], progress=False)
+    result = evaluate_pairs(
+        brighter_by(0), Pairs([pair(name, 2, 1)]), protocols=["paper"], progress=False
+    )
     result.write_csv(tmp_path / "scores.csv")
     assert b"\ncaf\xe9," in (tmp_path / "scores.csv").read_bytes()
 
@@ -91,7 +96,7 @@ def test_paired_difference_is_picture_by_picture():
 
 def test_evaluations_know_the_pairs_they_scored(source, tmp_path):
     expected = data_fingerprint(source)
-    assert evaluate_pairs(None, source, progress=False).data == expected
+    assert evaluate_pairs(brighter_by(0), source, progress=False).data == expected
     write_predictions(tmp_path, ["001.png", "002.png", "b/003.png"])
     assert evaluate_predictions(tmp_path, source, progress=False).data == expected
 
@@ -147,6 +152,6 @@ def test_table_has_one_table_per_protocol_and_says_which_pairs(source):
     assert lines[first + 3].startswith("| test, flat pictures | PSNR, dB | ")
     assert "Means over 3 pictures, ± the standard error of the mean." in lines
     assert f"Pairs: test, flat pictures; sha256 {result.data.sha256}." in lines
-    assert "Time: 1 s a picture; 1 s the first, with compilation." in lines
+    assert "Time: 1 s a picture; 1 s the first, with compilation or its cache." in lines
     assert any(line.startswith("- rgb: RGB, rounded") for line in lines)
     assert not any(line.startswith("- paper") for line in lines)

@@ -19,6 +19,7 @@ from authors_files import (
     command,
     peer,
     refusal,
+    stored_file,
     theirs,
     write_small,
 )
@@ -163,6 +164,16 @@ def test_import_reads_every_form_of_checkpoint(tmp_path, capsys, torch, network,
     step = "no step recorded" if bare else "step 1,234"
     assert f"{NETWORKS[network]}, {step}, " in capsys.readouterr().out
     assert_equal_arrays(load_variables(output)[1], from_authors(theirs(network), bgr=True)[1])
+
+
+def test_import_reads_a_file_that_was_written_elsewhere(tmp_path, capsys, torch):
+    """Byte by byte, whatever the PyTorch that is installed would write."""
+    file, output = tmp_path / "latest_net", tmp_path / "w.safetensors"
+    file.write_bytes(stored_file())
+    assert command("import-authors", file, "-o", output) == 0
+    assert f"{NETWORKS['r3']}, step 1,234, 263,549 parameters\n" in capsys.readouterr().out
+    expected = from_authors(theirs("r3"), bgr=True)[1]
+    assert_equal_arrays(load_variables(output)[1], expected)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -66,6 +66,29 @@ def test_a_compressed_archive_is_refused(tmp_path):
     refused(tmp_path / "latest_net", buffer.getvalue())
 
 
+@pytest.mark.parametrize("checksums", [True, False])
+def test_a_flipped_bit_of_a_tensor_is_refused_where_there_are_checksums(tmp_path, checksums):
+    """PyTorch reads such a tensor as if nothing were wrong."""
+    tensor = torch.arange(100, 200, dtype=torch.float32)
+    torch.serialization.set_crc32_options(checksums)
+    try:
+        data = bytearray(saved({"a": tensor}, new=True))
+    finally:
+        torch.serialization.set_crc32_options(True)
+    file, at = tmp_path / "latest_net", bytes(data).index(tensor.numpy().tobytes())
+    file.write_bytes(data)
+    np.testing.assert_array_equal(read_checkpoint(file).state["a"], tensor.numpy())
+    data[at + 3] ^= 1
+    file.write_bytes(data)
+    assert torch.load(file, weights_only=True)["a"][0] != 100
+    if checksums:
+        damaged = "latest_net: its part .*/data/0 does not have its checksum.*download it again"
+        with pytest.raises(CheckpointError, match=damaged):
+            read_checkpoint(file)
+    else:
+        assert read_checkpoint(file).state["a"][0] != 100
+
+
 @pytest.mark.parametrize("new", [False, True])
 def test_a_tensor_larger_than_the_file_is_refused(tmp_path, new):
     file = tmp_path / "latest_net"

@@ -179,7 +179,7 @@ def test_from_authors_refuses_what_is_no_floating_point_number(kind):
         from_authors(state, bgr=True)
 
 
-def test_from_authors_shortens_the_lists_of_hundreds_of_names():
+def test_from_authors_lists_hundreds_of_names_one_by_one():
     state = to_authors(small_values(), bgr=False)
     kept = [name for name in state if ".san." not in name or name.endswith("conv.bias")]
     left_over = {f"ema.{name}": value for name, value in state.items()}
@@ -188,9 +188,7 @@ def test_from_authors_shortens_the_lists_of_hundreds_of_names():
     message = str(refused.value)
     missing = sorted(state.keys() - kept)
     missing = [name for name in missing if not name.endswith(COUNTER)]
-    assert f"missing {missing[:8]} and {len(missing) - 8} others, " in message
-    assert message.endswith(f"left over {sorted(left_over)[:8]} and {len(left_over) - 8} others.")
-    assert len(message) < 1200
+    assert f"missing {missing}, left over {sorted(left_over)}." in message
 
 
 def test_from_authors_does_without_the_counters_of_batches():

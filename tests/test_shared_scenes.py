@@ -18,8 +18,9 @@ from made_sets import (
 from PIL import Image
 from skimage import data
 
+from jdnet_jax.data import set_check
 from jdnet_jax.data.scene_overlay import align_at_one_size
-from jdnet_jax.data.shared_scenes import find_shared, fingerprint
+from jdnet_jax.data.shared_scenes import find_repeated, find_shared, fingerprint
 
 PARENTS = {
     "same pixels": lambda p: p,
@@ -51,6 +52,57 @@ def test_check_data_every_pair_of_a_shared_background_is_counted(tmp_path):
     _, report = check(tmp_path, tmp_path / "train", tmp_path / "test")
     assert report["shared"][0]["files"] == ["rainy/1.png + rainy/8.png = rainy/1.png (same pixels)"]
     assert "2 of 3 pairs" in report["shared"][0]["what"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "severity"), [("set", "problem"), ("train", "problem"), ("test", "remark")]
+)
+def test_check_data_finds_cuts_of_one_background_within_a_set(tmp_path, folder, severity):
+    root = write_pairs(tmp_path / folder, range(4))
+    cut = np.ascontiguousarray(scene(1)[1:, :-1])
+    for seed in (7, 8):  # two rains on one cut
+        save(cut, root / f"clean/{seed}.png")
+        save(with_rain(cut, seed), root / f"rainy/{seed}.png")
+    status, report = check(tmp_path, root)
+    assert status == (severity == "problem")
+    (finding,) = (f for f in report["sets"][0]["findings"] if f["kind"] == "similar-background")
+    assert finding["severity"] == severity
+    assert finding["what"].startswith("1 background again")
+    assert finding["files"] == [
+        "rainy/1.png = rainy/7.png + rainy/8.png (other crop or compression)"
+    ]
+
+
+def test_check_data_photographs_again_are_a_remark(tmp_path):
+    for seed in range(3):
+        save(scene(seed), tmp_path / "set" / f"{seed}.png")
+    save(scene(2)[2:], tmp_path / "set" / "3.png")
+    status, report = check(tmp_path, tmp_path / "set")
+    assert (status, told(report)) == (0, {("remark", "similar-background")})
+    assert report["sets"][0]["findings"][0]["files"] == [
+        "2.png = 3.png (other crop or compression)"
+    ]
+
+
+def test_check_data_says_when_a_set_is_not_searched_in_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(set_check, "_SEARCHED_IN_ITSELF", 3)
+    root = write_pairs(tmp_path / "set", range(3))
+    assert told(check(tmp_path, root)[1]) == set()
+    write_pairs(root, [3])
+    assert told(check(tmp_path, root)[1]) == {("remark", "not-searched")}
+
+
+def test_find_repeated_connects_frames_without_comparing_all():
+    pictures = [scene(seed, 100, 140)[i : 90 + i] for seed in range(2) for i in range(6)]
+    read = []
+    found = find_repeated(
+        [fingerprint(p) for p in pictures],
+        lambda index: read.append(index) or pictures[index],
+        num_threads=1,
+    )
+    expected = [(first, first + i) for first in (0, 6) for i in range(1, 6)]
+    assert [one[:2] for one in found] == expected
+    assert len(read) == 2 * len(expected)
 
 
 @pytest.mark.parametrize(

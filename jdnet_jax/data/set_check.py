@@ -18,10 +18,12 @@ from jdnet_jax.data.set_findings import clean_findings, compression_findings, pa
 from jdnet_jax.data.set_identity import Identity, identify
 from jdnet_jax.data.set_listing import ListedSet
 from jdnet_jax.data.set_pixels import CleanFacts, SetFacts, measure
-from jdnet_jax.data.shared_scenes import find_shared
+from jdnet_jax.data.shared_scenes import find_repeated, find_shared
 
 # Their rain was added to 8-bit pictures and stored without loss, as 50 pairs of Rain100H show.
 _LOSSLESS = (RAIN100H, RAIN100L)
+# The search of a set in itself takes 4 seconds for 400 backgrounds, and grows with the square.
+_SEARCHED_IN_ITSELF = 2000
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def check_sets(
         for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]), num_threads)
     ]
     return Report(
-        tuple(_set_report(*both) for both in zip(sets, facts, strict=True)),
+        tuple(_set_report(*both, num_threads) for both in zip(sets, facts, strict=True)),
         tuple(shared),
     )
 
 
-def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
+def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetReport:
     findings = list(listed.findings)
     dry_share = None
     if facts.pairs:
@@ -125,6 +127,7 @@ def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
         lossless = identity.published if identity.published in _LOSSLESS else None
         findings += compression_findings(listed, facts.pairs, published_lossless=lossless)
     findings += clean_findings(listed, facts)
+    findings += _repeated(listed, facts, num_threads)
     findings.sort(key=lambda finding: finding.severity == "remark")
     return SetReport(
         listed,
@@ -137,6 +140,42 @@ def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
         sum(pair.darker_share == 0 for pair in facts.pairs),
         tuple(findings),
     )
+
+
+def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Finding]:
+    """Finds what shows one photograph within a set without having the same pixels, even turned.
+
+    It matters where pairs are held out of a training, which is done by equal pixels.
+    """
+    groups: dict[str, tuple[CleanFacts, list[str]]] = {}
+    for clean, names in _by_digest(listed, facts):
+        groups.setdefault(clean.fingerprint.background, (clean, []))[1].extend(names)
+    members = list(groups.values())
+    if len(members) > _SEARCHED_IN_ITSELF:
+        told = f"{len(members):,} backgrounds, too many to be searched for cuts of one another"
+        remedy = f"check a part of at most {_SEARCHED_IN_ITSELF:,}, or hold out a folder by hand"
+        return [remark("not-searched", told, [], remedy)]
+    scenes = find_repeated(
+        [clean.fingerprint for clean, _ in members],
+        lambda index: members[index][0].read(),
+        num_threads=num_threads,
+    )
+    if not scenes:
+        return []
+    lines = [
+        f"{' + '.join(members[i][1])} = {' + '.join(members[j][1])} ({kind})"
+        for i, j, kind in scenes
+    ]
+    noun = "background" if listed.layout else "photograph"
+    told = f"{counted(len(scenes), noun)} again, but not with the same pixels"
+    if listed.layout and listed.split not in ("test", "validation"):
+        remedy = (
+            "keep one of each, or name validation pairs of other backgrounds: of what is held out"
+            " of a training here, the training could see another cut"
+        )
+        return [problem("similar-background", told, lines, remedy)]
+    remedy = "harmless where nothing of the set is held out, but they count several times"
+    return [remark("similar-background", told, lines, remedy)]
 
 
 def _shared(

@@ -78,8 +78,11 @@ def compression_findings(
     title = published_lossless and published_lossless.title
     names = [listed.name(pair.rainy) for pair in pairs]
     rainy = [n for n, p in zip(names, pairs, strict=True) if _is_jpeg(listed, p)]
-    files = dict.fromkeys(pair.clean.file for pair in pairs if not pair.clean.half)
-    clean = [listed.name(f) for f in files if listed.headers[f].format == "JPEG"]
+    jpegs = dict.fromkeys(
+        pair.clean.file for pair in pairs if listed.headers[pair.clean.file].format == "JPEG"
+    )
+    halves = {pair.clean.file for pair in pairs if pair.clean.half}
+    clean = [listed.name(file) for file in jpegs if file not in halves]
     if (rainy or clean) and title:
         told = f"{counted(len({*rainy, *clean}), 'JPEG file')}, where {title} is published as PNG"
         remedy = "download the published files: scores on a compressed copy do not compare"
@@ -89,8 +92,12 @@ def compression_findings(
         told = f"{len(rainy)} of {counted(len(pairs), 'rainy picture')} {noun}, the others are not"
         remedy = "one set has one kind of file: find out which ones were compressed since"
         findings.append(problem("jpeg", told, rainy, remedy))
+    elif rainy and any(p.clean.file not in jpegs for p in pairs):
+        told = f"{counted(len(rainy), 'rainy picture')} in JPEG, and clean ones that are not"
+        remedy = "get the files as they were before, or scores count compression noise too"
+        findings.append(problem("jpeg", told, rainy, remedy))
     elif rainy:
-        told = f"{counted(len(rainy), 'rainy picture')} in JPEG, which is all there are"
+        told = f"{counted(len(rainy), 'rainy picture')} in JPEG, and all clean ones too"
         remedy = "scores then count the removal of compression noise too; say so beside them"
         findings.append(remark("jpeg", told, rainy, remedy))
     elif clean:
@@ -119,8 +126,16 @@ def compression_findings(
             f"{counted(len(others), 'rainy picture')} darker than the clean one in {share:.1%} of"
             f" the values (median), which added rain never is"
         )
+        exact = sum(pair.darker_share == 0 and not pair.identical for pair in pairs)
         if title:
             remedy = f"the files of {title} were changed since: download the published ones"
+            findings.append(problem("darker", told, others, remedy))
+        elif exact:
+            told += f", and that of {counted(exact, 'other pair')} is not"
+            remedy = (
+                "one set has one kind of rain: find out which rainy or clean pictures were changed"
+                " since, or check what was put together part by part"
+            )
             findings.append(problem("darker", told, others, remedy))
         else:
             remedy = (

@@ -1,4 +1,4 @@
-"""Which pictures of two sets show the same photograph, whole or cut, turned, compressed, resized.
+"""Which pictures show the same photograph, whole or cut, turned, compressed, resized.
 
 A network that trained on the photograph a test picture was made from knows the answer, whatever the
 two files are called. Rain100H needs the search: its backgrounds are BSDS photographs, cut from
@@ -146,6 +146,45 @@ def find_shared(
     return [SharedScene(*pair, kind) for pair, kind in sorted(shared.items())]
 
 
+def find_repeated(
+    prints: Sequence[Fingerprint], read: Callable[[int], Picture], *, num_threads: int = 4
+) -> list[SharedScene]:
+    """Finds the pictures of one set that show one photograph.
+
+    Args:
+        prints: fingerprints of the set, no two of them equal in digest or background.
+        read: the picture at an index; called from threads, for the pictures that fingerprints
+            propose.
+        num_threads: proposals examined at the same time.
+
+    Returns:
+        Pairs of indices, the lower one first, that connect what shows one photograph: of the frames
+        of a camera that stands still, each with another one and not with every other.
+    """
+    orders = _orientation_orders(prints, prints)
+    proposed = sorted((i, j) for i, j in orders if i < j)
+    root = list(range(len(prints)))
+
+    def root_of(index: int) -> int:
+        while root[index] != index:
+            root[index] = root[root[index]]
+            index = root[index]
+        return index
+
+    found = []
+    with ThreadPoolExecutor(num_threads) as pool:
+        for start in range(0, len(proposed), num_threads):
+            some = [
+                (i, j) for i, j in proposed[start : start + num_threads] if root_of(i) != root_of(j)
+            ]
+            examined = pool.map(lambda p: _examine(read(p[0]), read(p[1]), orders[p]), some)
+            for (i, j), kind in zip(some, examined, strict=True):
+                if kind and root_of(i) != root_of(j):
+                    root[root_of(j)] = root_of(i)
+                    found.append(SharedScene(i, j, kind))
+    return found
+
+
 def _examine(first: Picture, second: Picture, order: Sequence[int]) -> Kind | None:
     """What the pixels of two pictures say, the second in each of some orientations."""
     if overlap_exactly(first, second, order):
@@ -190,9 +229,9 @@ def _common_marks(
     pairs: set[tuple[int, int]] = set()
     for i, fingerprint_ in enumerate(first):
         left = np.searchsorted(values, fingerprint_.marks, side="left")
-        right = np.searchsorted(values, fingerprint_.marks, side="right")
-        for start, stop in zip(left[left < right], right[left < right], strict=True):
-            pairs.update((i, int(j)) for j in owners[start:stop])
+        count = np.searchsorted(values, fingerprint_.marks, side="right") - left
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        pairs.update((i, int(j)) for j in np.unique(owners[np.repeat(left, count) + within]))
     return pairs
 
 

@@ -50,7 +50,8 @@ class Card:
         predictions: the folder of those pictures; None where a network was scored.
         command: the command line, by words.
         config: the settings.
-        environment: versions and devices, see `jdnet_jax.training.loop.environment`.
+        environment: versions, devices and, run from a clone, the commit of the program, see
+            `jdnet_jax.training.loop.environment`.
     """
 
     evaluation: Evaluation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict
 import jdnet_jax
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
-from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
+from jdnet_jax.evaluation.card import CARD_FILE, Card, CardError, Weights, read_card
 from jdnet_jax.evaluation.compare import (
     check_same_names,
     check_same_pairs,
@@ -60,7 +61,8 @@ def evaluate(
         suffix: What the predictions' names have after the pair's.
         output: A folder for `FILES`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
-        overwrite: Replace scores and pictures that are in the output folder already.
+        overwrite: Replace scores and pictures that are in the output folder already. Its pictures
+            are removed first, whether new ones are saved or not: they are of other weights.
         command: The words of the command line, for the result card.
         progress: Draw a progress bar on stderr.
 
@@ -69,7 +71,8 @@ def evaluate(
 
     Raises:
         ValueError: Settings that do not go together; no such pairs or weights.
-        FileExistsError: There are scores or pictures in the output folder already.
+        FileExistsError: There are scores or pictures in the output folder already, or, with
+            `overwrite`, files among the pictures that no evaluation has put there.
     """
     if weights is not None and predictions is not None:
         raise ValueError("give either weights or predictions, not both")
@@ -89,6 +92,8 @@ def evaluate(
             path=weights, sha256=weights_sha256(variables), network=description.to_dict()
         )
         model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
+        if folder is not None and overwrite:
+            _remove_pictures(folder, source, saving=pictures)
         evaluation = evaluate_pairs(
             Restorer(model),
             source,
@@ -106,6 +111,9 @@ def evaluate(
             observe=None if folder is None else album.add,
             progress=progress,
         )
+        # They may be the very pictures that an earlier evaluation saved here.
+        if folder is not None and not _is_in(Path(predictions), folder / "pictures"):
+            _remove_pictures(folder, source, saving=False)
     label = str(weights or predictions)
     table = evaluation.table(label=label)
     if folder is not None:
@@ -188,6 +196,50 @@ def _output_folder(output: str | None, names: Sequence[str], overwrite: bool) ->
         raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
+    """Removes the pictures of an earlier evaluation, which would pass for those of the next.
+
+    Only files that the earlier card or the pairs at hand name are removed: the folder may be one
+    in which somebody keeps pictures.
+
+    Args:
+        folder: The output folder.
+        source: The pairs at hand, whose pictures are all that an interrupted evaluation left.
+        saving: Whether the next one saves pictures. If not, and where no network was scored before,
+            none of the pictures is known to be an evaluation's, and all of them stay.
+
+    Raises:
+        FileExistsError: There are others. Nothing was removed then.
+    """
+    card = None
+    with contextlib.suppress(CardError):  # what an unknown card names is among the others
+        card = read_card(folder)
+    if not saving and (card.weights is None if card else not (folder / CARD_FILE).exists()):
+        return
+    names = {source.name(index) for index in range(len(source))}
+    if card is not None and card.weights is not None:
+        names |= {scores.name for scores in card.evaluation.pictures}
+    pictures = folder / "pictures"
+    files = [file for file in pictures.rglob("*") if file.is_file() and file.name[0] != "."]
+    others = [
+        file
+        for file in files
+        if file.suffix != ".png"
+        or file.relative_to(pictures).as_posix()[: -len(".png")] not in names
+    ]
+    if others:
+        raise FileExistsError(
+            f"{others[0]} is neither of the scores in {folder} nor of these pairs; pictures of "
+            "several evaluations are not mixed: remove it or name another --output"
+        )
+    for file in files:
+        file.unlink()
 
 
 def _test_pairs(config: ConfigDict) -> PairSource:

@@ -108,8 +108,8 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
     """Methods side by side, one table in the shape of the paper's Table 1 per protocol.
 
     Below the means stand the mean differences from the first method, picture by picture. The
-    published numbers stand in the table of their own protocol; where the pairs are not known to be
-    those of the paper, they have rows of their own, which say so.
+    published numbers stand in the table of their own protocol; where the pairs are not, by name and
+    count, the edition of the paper, they have rows of their own, which say so.
 
     Args:
         evaluations: name -> evaluation of the same pairs under the same protocols, at least one.
@@ -141,6 +141,11 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
     legend = first.legend(edition=edition, timed=False)
     if PROTOCOL in first.protocols:
         references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
+        if edition in EDITIONS.values():
+            legend += (
+                "Which edition the pairs are is told by their count; the paper gives nothing more "
+                "by which they could be told to be its own.\n"
+            )
         legend += (
             f"Published: as Table 1 of the JDNet paper prints them, its own and those of others "
             f"(methods: {references}). {PROTOCOL_REASON}\n"
@@ -197,9 +202,13 @@ def _published(edition: str) -> list[Column]:
     """The columns of Table 1 that belong beside scores on these pairs."""
     rows = {title: edition for title, used in EDITIONS.items() if used == edition}
     if not rows:
-        # Another edition of one of the sets, or pairs of which nothing is known.
-        titles = [t for t in EDITIONS if edition.startswith(f"{t} test, ")] or list(EDITIONS)
-        rows = {title: f"{title}: published, on another set of pairs" for title in titles}
+        # As `PublishedSet.edition` has it; what a folder is called ends with its count.
+        others = [t for t in EDITIONS if edition.startswith(f"{t} test, ") and edition[-1] == ")"]
+        rows = {title: f"{title}: published, on another set of pairs" for title in others}
+    if not rows:
+        rows = {
+            title: f"{title}: published; whether on these pairs is not known" for title in EDITIONS
+        }
     return [
         Column(
             name=published.method,

@@ -281,7 +281,7 @@ def _facts(card: Card) -> dict[str, str]:
         facts["predictions"] = card.predictions
     first, median = evaluation.first_seconds(), evaluation.median_seconds()
     if first is not None:
-        facts["time of the first picture"] = f"{first:.3f} s, with compilation"
+        facts["time of the first picture"] = f"{first:.3f} s, with compilation or its cache"
     if median is not None:
         facts["time of a picture"] = f"{median:.3f} s, median of those whose size came before"
     versions = environment.get("versions", {})

@@ -132,7 +132,7 @@ class Evaluation:
         first, median = self.first_seconds(), self.median_seconds()
         if timed and first is not None:
             later = "" if median is None else f"{median:.3g} s a picture; "
-            lines.append(f"Time: {later}{first:.3g} s the first, with compilation.")
+            lines.append(f"Time: {later}{first:.3g} s the first, with compilation or its cache.")
         return "".join(f"{line}\n" for line in lines)
 
     def write_csv(self, path: Path) -> None:

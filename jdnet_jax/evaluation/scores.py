@@ -25,7 +25,7 @@ ALL_PROTOCOLS = tuple(PROTOCOLS)
 
 
 def evaluate_pairs(
-    restore: Restore | None,
+    restore: Restore,
     source: PairSource,
     *,
     protocols: Sequence[str] = ALL_PROTOCOLS,
@@ -40,12 +40,10 @@ def evaluate_pairs(
 
     Args:
         restore: maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
-            same shape, floats, not necessarily inside [0, 1]: the score clips. None scores the
-            rainy pictures themselves.
+            same shape, floats, not necessarily inside [0, 1]: the score clips.
         source: the pairs.
         protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy picture beside the derained one. Without effect where
-            `restore` is None: the rainy picture is then what is scored.
+        score_rainy: score the rainy picture beside the derained one.
         save_to: a folder for the derained pictures, `NAME.png` in 8 bits; made if it is not there.
             Under `rgb` and `y` these files score as the pictures in memory did.
         overwrite: allow `save_to` to hold files already.
@@ -60,25 +58,17 @@ def evaluate_pairs(
     Raises:
         FileExistsError: if `save_to` holds files and `overwrite` is not set.
         TypeError: if `restore` gives no floats.
-        ValueError: if the source is empty, a protocol is unknown, two pairs have one name, there is
-            nothing to save, `restore` changes the shape or gives values that are not finite, or a
-            picture is too small for a protocol. The message names the picture.
+        ValueError: if the source is empty, a protocol is unknown, two pairs have one name,
+            `restore` changes the shape or gives values that are not finite, or a picture is too
+            small for a protocol. The message names the picture.
     """
-    if save_to is not None:
-        if restore is None:
-            raise ValueError(
-                "there is nothing to save where the rainy pictures themselves are scored: "
-                f"leave out save_to, received {save_to}"
-            )
-        if save_to.exists() and any(save_to.iterdir()) and not overwrite:
-            raise FileExistsError(
-                f"derained pictures go into a new or empty folder, {save_to} holds files: "
-                "name another one or pass overwrite=True"
-            )
+    if save_to is not None and save_to.exists() and any(save_to.iterdir()) and not overwrite:
+        raise FileExistsError(
+            f"derained pictures go into a new or empty folder, {save_to} holds files: "
+            "name another one or pass overwrite=True"
+        )
 
     def predict(pair: Pair) -> tuple[Picture, float | None]:
-        if restore is None:
-            return pair["rainy"], None
         rainy = np.divide(pair["rainy"], 255, dtype=np.float32)
         started = clock()
         derained = np.asarray(restore(rainy))
@@ -103,7 +93,7 @@ def evaluate_pairs(
         {only: predict},
         source,
         protocols=protocols,
-        score_rainy=score_rainy and restore is not None,
+        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )[only]

@@ -57,7 +57,7 @@ PREFIX = "module."
 
 # PyTorch counts batches for a mode of BatchNorm that is not used here.
 _COUNTER = ".num_batches_tracked"
-_LISTED = 8
+_FOUND = 8  # names of a file that is something else
 
 
 def authors_name(name: str) -> str:
@@ -82,7 +82,7 @@ def infer_description(state: Mapping[str, np.ndarray]) -> Description:
     for name in (first, "derain_net.units.0.res_list.0.convert.0.weight"):
         if name not in state:
             raise ValueError(
-                f"These are not JDNet's weights: {name} is missing; found {_listed(state)}."
+                f"These are not JDNet's weights: {name} is missing; found {_some(state)}."
             )
     if state[first].ndim != 4:
         raise ValueError(
@@ -133,7 +133,7 @@ def from_authors(
     if missing or left_over:
         raise ValueError(
             f"These weights are no JDNet of {description.units} units: missing "
-            f"{_listed(missing)}, left over {_listed(left_over)}."
+            f"{sorted(missing)}, left over {sorted(left_over)}."
         )
     values = {}
     for ours in split_units(zeros):
@@ -161,10 +161,10 @@ def count_parameters(values: Mapping[str, np.ndarray]) -> int:
     return sum(v.size for name, v in values.items() if not name.endswith(("/mean", "/var")))
 
 
-def _listed(names: Iterable[str]) -> str:
+def _some(names: Iterable[str]) -> str:
     listed = sorted(names)
-    others = len(listed) - _LISTED
-    return f"{listed[:_LISTED]}" + (f" and {others} others" if others > 0 else "")
+    others = len(listed) - _FOUND
+    return f"{listed[:_FOUND]}" + (f" and {others} others" if others > 0 else "")
 
 
 def _check_tensor(name: str, value: np.ndarray, shape: tuple[int, ...]) -> None:

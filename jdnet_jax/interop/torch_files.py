@@ -55,7 +55,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint of the authors' program, or a bare state dict.
 
     Both of PyTorch's formats are read, wherever the tensors were when they were saved. Floating
-    point numbers of 16 and 64 bits become float32. Nothing in the file is executed.
+    point numbers of 16 and 64 bits become float32. Nothing in the file is executed. The new format
+    has checksums, which are looked at; damage to a number in the old one cannot be told.
 
     Args:
         path: The file.
@@ -130,7 +131,9 @@ def _torch(path: Path) -> Any:
 
 
 def _check_archive(data: bytes) -> None:
-    """Refuses archives that `torch.save` does not write, which PyTorch would read.
+    """Refuses archives that `torch.save` does not write or that are damaged, which PyTorch reads.
+
+    It looks at no checksum, so that a tensor with a flipped bit would be taken as it is.
 
     Raises:
         ValueError: There is something behind the archive, or a part is compressed, and could be of
@@ -142,6 +145,9 @@ def _check_archive(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
             raise ValueError("its parts are compressed")
+        # All are 0 after torch.serialization.set_crc32_options(False).
+        if any(part.CRC for part in archive.infolist()) and (damaged := archive.testzip()):
+            raise zipfile.BadZipFile(f"Bad CRC-32 for file {damaged!r}")
 
 
 def _reason(message: str) -> str:
@@ -149,6 +155,10 @@ def _reason(message: str) -> str:
         return (
             f"the file holds the Python object {refused[1]}, which is not loaded, as that could "
             "run a program; save the tensors alone, with torch.save(net.state_dict(), file)."
+        )
+    if damaged := re.search(r"Bad CRC-32 for file '(.+)'", message):
+        return (
+            f"its part {damaged[1]} does not have its checksum, it is damaged; download it again."
         )
     return (
         "this is no checkpoint that torch.save wrote, or it is damaged, cut short or longer than "

@@ -19,6 +19,7 @@ from jdnet_jax.data.sources import TrainingData, content_hashes, open_training_d
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
+from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
 from jdnet_jax.training.leaving import Leaving, Stopped
@@ -234,7 +235,7 @@ def train(
 
 
 def environment() -> dict[str, Any]:
-    """What the run ran on: versions and devices."""
+    """What the run ran on: versions and devices, and the commit where that is known."""
     packages = ("jdnet_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     versions = {}
     for package in packages:
@@ -243,7 +244,9 @@ def environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue  # run from a clone, without being installed
     devices = jax.devices()
+    commit = revision()
     return {
+        **({"revision": commit} if commit else {}),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": f"{len(devices)} x {devices[0].device_kind}",

@@ -1,0 +1,77 @@
+"""`eval.py --overwrite`: no picture stays that would pass for one of the new scores."""
+
+import numpy as np
+import pytest
+from authors_files import write_small
+from made_cards import quickstart_config, write_pairs
+from PIL import Image
+
+from jdnet_jax.evaluation import read_card
+from jdnet_jax.evaluation.command import evaluate
+
+
+@pytest.fixture
+def score(tmp_path):
+    """Scores a small network, or predictions, on so many pairs, over what is there."""
+    write_small(tmp_path / "w.safetensors")
+    levels = ((110, 100), (70, 50), (90, 60))
+
+    def run(count, **options):
+        pairs = write_pairs(tmp_path / f"{count} pairs", levels=levels[:count])
+        config = quickstart_config(test_pairs=str(pairs))
+        if "predictions" not in options:
+            options["weights"] = str(tmp_path / "w.safetensors")
+        out = str(tmp_path / "out")
+        evaluate(config, output=out, overwrite=True, progress=False, **options)
+
+    return run
+
+
+def pictures(tmp_path):
+    return sorted(p.name for p in (tmp_path / "out" / "pictures").glob("*"))
+
+
+def test_overwrite_removes_pictures_of_other_pairs(tmp_path, score):
+    score(3, pictures=True)
+    assert pictures(tmp_path) == ["1.png", "2.png", "3.png"]
+    score(2, pictures=True)
+    assert pictures(tmp_path) == ["1.png", "2.png"]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_overwrite_removes_pictures_where_none_are_saved(tmp_path, score, readable):
+    score(2, pictures=True)
+    if not readable:
+        (tmp_path / "out" / "scores.json").write_text("{}")
+    score(2)
+    assert pictures(tmp_path) == []
+
+
+def test_overwrite_goes_on_after_an_interruption(tmp_path, score):
+    score(2, pictures=True)
+    (tmp_path / "out" / "scores.json").unlink()
+    score(2, pictures=True)
+    assert pictures(tmp_path) == ["1.png", "2.png"]
+
+
+def test_overwrite_removes_nothing_that_is_not_an_evaluations(tmp_path, score):
+    score(3, pictures=True)
+    (tmp_path / "out" / "pictures" / "holiday.jpg").touch()
+    for options in ({"pictures": True}, {}):
+        with pytest.raises(FileExistsError, match=r"holiday\.jpg is neither of the scores in"):
+            score(2, **options)
+    assert pictures(tmp_path) == ["1.png", "2.png", "3.png", "holiday.jpg"]
+    assert read_card(tmp_path / "out").evaluation.data.count == 3
+
+
+def test_overwrite_leaves_predictions_that_lie_among_the_pictures(tmp_path, score):
+    folder = tmp_path / "out" / "pictures"
+    folder.mkdir(parents=True)
+    for name, level in (("1", 104), ("2", 60)):
+        Image.fromarray(np.full((20, 24, 3), level, np.uint8)).save(folder / f"{name}.png")
+    # Before there are scores, over those of themselves, and over those by a network.
+    for _ in range(2):
+        score(2, predictions=str(folder))
+    score(2)
+    score(2, predictions=str(folder))
+    assert pictures(tmp_path) == ["1.png", "2.png"]
