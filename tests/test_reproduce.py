@@ -184,10 +184,3 @@ def test_reproduce_trains_what_is_missing_and_prints_both(tmp_path, capfd, monke
     assert "python train.py" not in scored.err
     assert scored.err.count("python eval.py") == 3
     assert "3 pairs" in scored.out
-
-
-def test_reproduce_refuses_to_test_on_what_it_trains_on(tmp_path, capsys):
-    flags = ["table2", "-o", str(tmp_path / "out"), *SMALL, *folders(tmp_path)]
-    same = [str(tmp_path / "train") if f == str(tmp_path / "test") else f for f in flags]
-    assert cli.main(["reproduce", *same]) == 2
-    assert "background that is trained on" in capsys.readouterr().err

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: There is no clone around the package.
         ValueError: Flags that do not go together, or a program failed.
     """
+    from jdnet_jax.reproduce.apart import check_apart
     from jdnet_jax.reproduce.render import render
     from jdnet_jax.reproduce.runs import check_clone
 
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if small and needed - given:
         raise ValueError("--scale small needs --pairs, --test and --photographs")
     if small:
-        _check_disjoint(arguments.pairs, arguments.test)
+        check_apart(pairs=arguments.pairs, photographs=arguments.photographs, test=arguments.test)
     for name, value in SMALL.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
@@ -96,19 +97,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed, not {text!r}")
     return int(text)
-
-
-def _check_disjoint(pairs: Path, test: Path) -> None:
-    from jdnet_jax.data.folders import FolderPairs
-
-    trained, tested = FolderPairs(pairs), FolderPairs(test)
-    known = {trained.group(i) for i in range(len(trained))}
-    shared = [tested.files(i).name for i in range(len(tested)) if tested.group(i) in known]
-    if shared:
-        raise ValueError(
-            f"{len(shared)} of the pairs in {test} have a background that is trained on in "
-            f"{pairs}, such as {shared[0]}; take them out of one of the two"
-        )
 
 
 def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> Card:
