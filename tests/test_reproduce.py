@@ -151,6 +151,39 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     ]
 
 
+def test_reproduce_table1_small_draws_light_rain_on_the_test_pairs(tmp_path, capsys, monkeypatch):
+    """The pairs are opened; programs are not run."""
+    chosen = {}
+
+    def pretend(config, settings, folder, *, steps, tests):
+        chosen[folder.name] = settings, tests
+        return {name: card(20, 0.5, test.data.sha256) for name, test in tests.items()}
+
+    monkeypatch.setattr("jdnet_jax.reproduce.runs.train_and_score", pretend)
+    flags = ["table1", "-o", str(tmp_path / "out"), *SMALL, *folders(tmp_path), "--seeds", "1"]
+    assert cli.main(["reproduce", *flags]) == 0
+    out = capsys.readouterr().out
+    assert [(row[0], row[-1]) for row in rows(out)[1:]] == [
+        ("the pairs given (for Rain100H)", f"{tmp_path / 'test'}, 2 pairs"),
+        (
+            "light rain, drawn (for Rain100L)",
+            "drawn rain (style light, seed 1) on 2 photographs, 2 pairs",
+        ),
+        (
+            "light rain, drawn anew, the network of the first row (for Rain12)",
+            "drawn rain (style light, seed 2) on 2 photographs, 2 pairs",
+        ),
+    ]
+    assert out.count("; sha256 ") == 3
+    assert len({test.data.sha256 for _, tests in chosen.values() for test in tests.values()}) == 3
+    assert "stand in for data sets that are not at hand" in out
+    light, tests = chosen["light_seed0"]
+    assert (light["data.pairs"], light["data.rain_style"]) == ("", "light")
+    assert [test.settings["test_pairs"] for test in tests.values()] == [
+        f"drawn:{tmp_path / 'test'}"
+    ]
+
+
 @pytest.mark.slow
 def test_reproduce_trains_what_is_missing_and_prints_both(tmp_path, capfd, monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)  # one device, as users have
