@@ -199,10 +199,9 @@ def _note(table: Table, arguments: argparse.Namespace) -> str:
     )
     if any(row.drawn for row in table.rows):
         note += (
-            " Rows named after light rain stand in for data sets that are not at hand: the rain is "
-            "drawn on the clean pictures of the pairs, for the second row in training as well as "
-            "in the test. Drawn rain is an easier task than another data set, and the light rain "
-            "of the last row is not what its network was trained for: look at the score of the "
-            "rainy pictures beside it."
+            " Rows named after light rain stand in for data sets that are not at hand: they are "
+            "scored on light rain drawn on the clean pictures of the test pairs. The network of "
+            "the second row was trained on rain of that very style, drawn on the photographs; that "
+            "of the last was trained for heavy rain. Look at the scores of the rainy pictures too."
         )
     return note
