@@ -65,7 +65,8 @@ def get_config() -> ConfigDict:
     config.validation.held_out_count = 50
     config.validation.crop_size = 256  # pixels, from the centre of each picture
 
-    # What eval.py scores on, unless told otherwise: a name as for data.pairs.
+    # What eval.py scores on, unless told otherwise: a name as for data.pairs, "embedded", or
+    # "drawn:FOLDER" for rain drawn on the clean pictures of a folder of pairs.
     config.test_pairs = placeholder(str)
 
     config.log_every_steps = 100

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "import_authors": {"interop", "weights"},
     "export_authors": {"interop", "pretrained"},
     "check_data": {"data"},
-    "reproduce": {"data", "evaluation", "pretrained", "published", "weights"},
+    "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
 TOOLS = {"messages", "whole_files"}  # which stand on nothing, and which every part may use
 EVERYTHING = {"__init__", "__main__", "cli"}

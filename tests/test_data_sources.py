@@ -1,5 +1,6 @@
 """Names of data in configs, and what a training may be made from."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,23 @@ def test_open_pairs_expands_the_home_folder(tmp_path, monkeypatch):
     pairs = open_pairs("rain100h", data_dir="~/tfds", manual_dir="~/download", **common)
     assert len(pairs) == 3
     assert (tmp_path / "tfds" / "rain100h").is_dir()
+
+
+def test_open_pairs_draws_rain_on_each_background_of_a_folder(tmp_path):
+    make_pairs(tmp_path, range(3))
+    for side in ("rainy", "clean"):  # a fourth pair, with the background of the first
+        shutil.copy(tmp_path / side / "0.png", tmp_path / side / "9.png")
+    common = {"split": "test", "data_dir": "unused"}
+    real = open_pairs(str(tmp_path), style=rain_style("light"), seed=1, **common)
+    assert len(real) == 4
+    one, other, heavy = (
+        open_pairs(f"drawn:{tmp_path}", style=rain_style(style), seed=seed, **common)
+        for style, seed in (("light", 1), ("light", 2), ("heavy", 1))
+    )
+    assert len(one) == 3
+    for i in range(3):
+        assert np.array_equal(one[i]["clean"], real[i]["clean"])
+        assert not np.array_equal(one[i]["rainy"], real[i]["rainy"])
+        assert not np.array_equal(one[i]["rainy"], other[i]["rainy"])
+    assert one.edition == "drawn rain (style light, seed 1) on 3 photographs, 3 pairs"
+    assert heavy.edition == "drawn rain (style heavy, seed 1) on 3 photographs, 3 pairs"

@@ -158,7 +158,13 @@ def test_synthetic_pairs_names_are_unique():
     pairs = SyntheticPairs(EmbeddedPhotographs("test"), style=STYLES["light"], seed=0, count=6)
     assert len({pairs[i]["name"] for i in range(6)}) == 6
     assert [pairs[i]["name"] for i in range(6)] == [pairs.name(i) for i in range(6)]
-    assert "6 pairs" in pairs.edition
+    assert pairs.edition == "drawn rain (style light, seed 0) on 2 photographs, 6 pairs"
+    own = SyntheticPairs(
+        EmbeddedPhotographs("test"),
+        style=dataclasses.replace(STYLES["light"], cell_pixels=2.0),
+        seed=0,
+    )
+    assert "style of its own" in own.edition
     with pytest.raises(IndexError):
         pairs[6]
 

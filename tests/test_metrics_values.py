@@ -92,27 +92,41 @@ def test_score_equals_stored_values(name, kind):
     assert rgb.psnr == pytest.approx(paper.psnr, abs=1e-6)  # of 8-bit pictures, the same number
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def as_given(prediction, clean, form, folder):
+    """The same two pictures as a caller may have them."""
+    if form == "uint8":
+        return prediction, clean
+    if form == "float32":
+        return (prediction / 255).astype(np.float32), clean
+    for name, picture in (("prediction", prediction), ("clean", clean)):
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    return tuple(read_rgb(folder / f"{name}.png") for name in ("prediction", "clean"))
+
+
+@pytest.mark.parametrize("form", ["uint8", "float32", "files"])
 @pytest.mark.parametrize("kind", EXTREMES)
-def test_score_at_extremes_equals_scikit_image(kind, dtype):
+def test_score_at_extremes_equals_scikit_image(kind, form, tmp_path):
     clean = PHOTOGRAPHS["astronaut"]()
     prediction = EXTREMES[kind](clean)
-    given_prediction = prediction if dtype is np.uint8 else (prediction / 255).astype(dtype)
+    given_prediction, given_clean = as_given(prediction, clean, form, tmp_path)
 
-    got = score(given_prediction, clean, protocol="rgb")
+    got = score(given_prediction, given_clean, protocol="rgb")
     expected = peak_signal_noise_ratio(clean, prediction, data_range=255)
     assert got.psnr == pytest.approx(expected, abs=PSNR_TOLERANCE)
     expected = scikit_image_ssim(prediction / 255, clean / 255)
     assert got.ssim == pytest.approx(expected, abs=EXTREME_SSIM_TOLERANCE)
 
-    got = score(given_prediction, clean, protocol="y")
+    got = score(given_prediction, given_clean, protocol="y")
     luma, clean_luma = rounded_luma(prediction), rounded_luma(clean)
     expected = peak_signal_noise_ratio(clean_luma, luma, data_range=255)
     assert got.psnr == pytest.approx(expected, abs=PSNR_TOLERANCE)
     expected = scikit_image_ssim(luma[..., None] / 255, clean_luma[..., None] / 255)
     assert got.ssim == pytest.approx(expected, abs=EXTREME_SSIM_TOLERANCE)
 
-    got = score(given_prediction, clean, protocol="paper")
+    got = score(given_prediction, given_clean, protocol="paper")
+    # Rounding to float32 moves a level by 3e-8 of white at most: far below the tolerance.
+    expected = peak_signal_noise_ratio(clean / 255, prediction / 255, data_range=1)
+    assert got.psnr == pytest.approx(expected, abs=PSNR_TOLERANCE)
     expected = zero_padded_ssim(prediction / 255, clean / 255)
     assert got.ssim == pytest.approx(expected, abs=EXTREME_SSIM_TOLERANCE)
 

@@ -180,3 +180,8 @@ STYLES: MappingProxyType[str, RainStyle] = MappingProxyType(
         ),
     }
 )
+
+
+def style_name(style: RainStyle) -> str:
+    """What a style is called; `of its own` if it is none of the named ones."""
+    return next((name for name, named in STYLES.items() if named == style), "of its own")

@@ -20,6 +20,9 @@ from jdnet_jax.data.synthetic import SyntheticPairs
 EMBEDDED = "embedded"
 """The name of the photographs that come with scikit-image."""
 
+DRAWN = "drawn:"
+"""Stands before a folder of pairs whose clean pictures are to have drawn rain instead of theirs."""
+
 Split = Literal["train", "test"]
 
 
@@ -46,6 +49,30 @@ class PhotographSubset:
     def name(self, index: int) -> str:
         """Its name in the whole set."""
         return self._photographs.name(self._indices[index])
+
+
+class Backgrounds:
+    """The clean pictures under pairs, each background once; Photographs itself.
+
+    Args:
+        pairs: where they come from.
+    """
+
+    def __init__(self, pairs: PairSource) -> None:
+        first: dict[str, int] = {}
+        for index in range(len(pairs)):
+            first.setdefault(pairs.group(index), index)
+        self._pairs, self._indices = pairs, list(first.values())
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        return self._pairs[self._indices[index]]["clean"]
+
+    def name(self, index: int) -> str:
+        """The name of the first pair that has it."""
+        return self._pairs.name(self._indices[index])
 
 
 def rain_style(name: str) -> RainStyle:
@@ -86,7 +113,8 @@ def open_pairs(
 
     Args:
         name: `"rain100h"`, `"rain100l"` or `"rain12"` for a data set that tensorflow-datasets
-            keeps; `"embedded"` for rain drawn on the embedded photographs; otherwise a folder.
+            keeps; `"embedded"` for rain drawn on the embedded photographs; `"drawn:FOLDER"` for
+            rain drawn on the clean pictures of a folder of pairs; otherwise a folder of pairs.
         split: Which part of a data set or of the embedded photographs; a folder has no parts.
         style: The drawn rain.
         seed: Of the drawn rain.
@@ -102,6 +130,9 @@ def open_pairs(
         return TfdsPairs(name, split, data_dir=prepared, manual_dir=download)
     if name == EMBEDDED:
         return SyntheticPairs(EmbeddedPhotographs(split), style=style, seed=seed)
+    if name.startswith(DRAWN):
+        pairs = FolderPairs(Path(name.removeprefix(DRAWN)).expanduser())
+        return SyntheticPairs(Backgrounds(pairs), style=style, seed=seed)
     return FolderPairs(Path(name).expanduser())
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from jdnet_jax.data.pairs import Pair, check_index
 from jdnet_jax.data.rain_scene import photograph_rain
-from jdnet_jax.data.rain_styles import RainStyle
+from jdnet_jax.data.rain_styles import RainStyle, style_name
 from jdnet_jax.data.streaks import Raster, draw_streaks
 
 if TYPE_CHECKING:
@@ -229,8 +229,8 @@ class SyntheticPairs:
     def edition(self) -> str:
         """One line for people."""
         return (
-            f"synthetic rain (seed {self._seed}) on {len(self._photographs)} photographs,"
-            f" {self._count} pairs"
+            f"drawn rain (style {style_name(self._style)}, seed {self._seed}) on"
+            f" {len(self._photographs)} photographs, {self._count} pairs"
         )
 
     def __len__(self) -> int:

@@ -82,7 +82,7 @@ def evaluate(
         weights = DEFAULT_WEIGHTS
     saved = Path(output) / "pictures" if output is not None and pictures else None
     folder = _output_folder(output, (*FILES, *(["pictures"] if saved else [])), overwrite)
-    source = _test_pairs(config)
+    source = open_test_pairs(config)
     album = Album()
     scored = None
     if weights is not None:
@@ -177,7 +177,7 @@ def compare(
                 f"{next(iter(folders.values()))} holds no result card; its pictures are scored on "
                 "the test_pairs of a config: give --config, or name the folder of a card"
             )
-        source = _test_pairs(config)
+        source = open_test_pairs(config)
         check_same_names(cards, source)
         evaluations |= evaluate_folders(folders, source, suffix=suffix, progress=progress)
     table = comparison({method.name: evaluations[method.name] for method in methods})
@@ -242,7 +242,12 @@ def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
         file.unlink()
 
 
-def _test_pairs(config: ConfigDict) -> PairSource:
+def open_test_pairs(config: ConfigDict) -> PairSource:
+    """Opens the pairs that a config says to score on.
+
+    Raises:
+        ValueError: It names none, or there are no such pairs.
+    """
     if not config.test_pairs:
         raise ValueError(
             "the config names no pairs to score on; give --config.test_pairs, a folder or the name "

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from jdnet_jax.data.sources import DRAWN
 from jdnet_jax.reproduce.experiments import TABLES, Row, Table, small_settings
 from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
     from jdnet_jax.evaluation import Card
+    from jdnet_jax.reproduce.runs import ScoredOn
 
 SMALL = {"steps": 1500, "units": 4, "batch_size": 4}
 """The small scale's settings where no flag gives others."""
@@ -63,8 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: There is no clone around the package.
         ValueError: Flags that do not go together, or a program failed.
     """
-    from jdnet_jax.reproduce.render import render
-    from jdnet_jax.reproduce.runs import check_clone
+    from jdnet_jax.reproduce.apart import check_apart
+    from jdnet_jax.reproduce.configs import check_clone
+    from jdnet_jax.reproduce.render import Line, render
+    from jdnet_jax.reproduce.runs import open_test
 
     check_clone()
     table = TABLES[arguments.table]
@@ -78,13 +83,24 @@ def run(arguments: argparse.Namespace) -> int:
     if small and needed - given:
         raise ValueError("--scale small needs --pairs, --test and --photographs")
     if small:
-        _check_disjoint(arguments.pairs, arguments.test)
+        check_apart(pairs=arguments.pairs, photographs=arguments.photographs, test=arguments.test)
     for name, value in SMALL.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
     seeds = range(arguments.seeds or (3 if small else 1))
-    cards = [[_score(table, row, seed, arguments) for seed in seeds] for row in table.rows]
-    text = render(table, cards, note=_note(arguments) if small else "")
+    plans = [_plan(table, row, arguments) for row in table.rows]
+    # Before anything is trained: the pairs must be there, and all rows be scored on the same.
+    opened: dict[str, ScoredOn] = {}
+    for plan in plans:
+        for name, test in plan.tests.items():
+            if name not in opened:
+                opened[name] = open_test(plan.config, plan.settings, test)
+    lines = []
+    for row, plan in zip(table.rows, plans, strict=True):
+        cards = [_score(plan, seed, opened, arguments.output / arguments.scale) for seed in seeds]
+        label = (row.small if small else None) or row.label
+        lines.append(Line(label, row.paper, opened[plan.own_test].data, cards))
+    text = render(table.title, table.columns, lines, note=_note(table, arguments) if small else "")
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / f"{arguments.table}_{arguments.scale}.md"
     write_whole(file, text.encode())
@@ -98,25 +114,32 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _check_disjoint(pairs: Path, test: Path) -> None:
-    from jdnet_jax.data.folders import FolderPairs
+class _Plan(NamedTuple):
+    """What is run for a row.
 
-    trained, tested = FolderPairs(pairs), FolderPairs(test)
-    known = {trained.group(i) for i in range(len(trained))}
-    shared = [tested.files(i).name for i in range(len(tested)) if tested.group(i) in known]
-    if shared:
-        raise ValueError(
-            f"{len(shared)} of the pairs in {test} have a background that is trained on in "
-            f"{pairs}, such as {shared[0]}; take them out of one of the two"
-        )
+    Attributes:
+        name: of its training.
+        config: A file of `configs/`.
+        settings: What is changed in it, but for the seed.
+        steps: of the training.
+        tests: By name, the settings that say what the training is scored on, for this row and for
+            others; one seed for all trainings is among them.
+        own_test: The one of this row.
+    """
+
+    name: str
+    config: str
+    settings: dict[str, str]
+    steps: int
+    tests: dict[str, dict[str, str]]
+    own_test: str
 
 
-def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> Card:
-    from jdnet_jax.reproduce.runs import train_and_score
-
-    folder = arguments.output / arguments.scale / f"{row.run.name}_seed{seed}"
+def _plan(table: Table, row: Row, arguments: argparse.Namespace) -> _Plan:
+    tests = dict(_test(table, other, arguments) for other in table.rows if other.run == row.run)
+    own = _test(table, row, arguments)[0]
     if arguments.scale == "paper":
-        config, steps, settings = row.run.config, 150_000, {"seed": str(seed)}
+        config, steps, settings = row.run.config, 150_000, {}
         if arguments.manual_dir is not None:
             settings["data.manual_dir"] = _download(table, row.run.config, arguments)
     else:
@@ -127,10 +150,21 @@ def _score(table: Table, row: Row, seed: int, arguments: argparse.Namespace) -> 
             units=arguments.units,
             batch_size=arguments.batch_size,
             steps=steps,
-        ) | {"seed": str(seed), **row.run.changes}
-    tests = dict(_test(table, other, arguments) for other in table.rows if other.run == row.run)
-    cards = train_and_score(config, settings, folder, steps=steps, tests=tests)
-    return cards[_test(table, row, arguments)[0]]
+        ) | dict(row.run.changes)
+    return _Plan(row.run.name, config, settings, steps, tests, own)
+
+
+def _score(plan: _Plan, seed: int, opened: Mapping[str, ScoredOn], folder: Path) -> Card:
+    from jdnet_jax.reproduce.runs import train_and_score
+
+    cards = train_and_score(
+        plan.config,
+        plan.settings | {"seed": str(seed)},
+        folder / f"{plan.name}_seed{seed}",
+        steps=plan.steps,
+        tests={name: opened[name] for name in plan.tests},
+    )
+    return cards[plan.own_test]
 
 
 def _test(table: Table, row: Row, arguments: argparse.Namespace) -> tuple[str, dict[str, str]]:
@@ -142,10 +176,10 @@ def _test(table: Table, row: Row, arguments: argparse.Namespace) -> tuple[str, d
         return row.test, settings
     if row.drawn is None:
         return "pairs", {"test_pairs": str(arguments.test.absolute()), "seed": "0"}
-    return f"drawn_{row.drawn}", {
-        "test_pairs": "embedded",
-        "data.rain_style": row.drawn,
-        "seed": "0",
+    return f"drawn_{row.drawn.style}_{row.drawn.seed}", {
+        "test_pairs": f"{DRAWN}{arguments.test.absolute()}",
+        "data.rain_style": row.drawn.style,
+        "seed": str(row.drawn.seed),
     }
 
 
@@ -155,11 +189,19 @@ def _download(table: Table, name: str, arguments: argparse.Namespace) -> str:
     return str((arguments.manual_dir / name if several else arguments.manual_dir).absolute())
 
 
-def _note(arguments: argparse.Namespace) -> str:
-    return (
+def _note(table: Table, arguments: argparse.Namespace) -> str:
+    note = (
         f"This is the scaled-down experiment: {arguments.units} joint units instead of 32, "
         f"{arguments.steps} steps of {arguments.batch_size} crops instead of 150,000 of 12, "
-        "trained on drawn rain and, but for light rain, on the few pairs at hand; the last column "
-        "says what it was scored on. Its scores do not compare with the "
-        "paper's; what may compare is which row is better, and by how much against the spread."
+        "trained on drawn rain and on the few pairs at hand; the last column says what it was "
+        "scored on. Its scores do not compare with the paper's; what may compare is which row is "
+        "better, and by how much against the spread."
     )
+    if any(row.drawn for row in table.rows):
+        note += (
+            " Rows named after light rain stand in for data sets that are not at hand: they are "
+            "scored on light rain drawn on the clean pictures of the test pairs. The network of "
+            "the second row was trained on rain of that very style, drawn on the photographs; that "
+            "of the last was trained for heavy rain. Look at the scores of the rainy pictures too."
+        )
+    return note

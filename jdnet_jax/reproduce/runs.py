@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import jdnet_jax
-from jdnet_jax.evaluation import Card, CardError, read_card
-from jdnet_jax.messages import reason
+from ml_collections import ConfigDict
+
+from jdnet_jax.data.sources import content_hashes
+from jdnet_jax.evaluation import Card, CardError, DataFingerprint, data_fingerprint, read_card
+from jdnet_jax.evaluation.command import open_test_pairs
 from jdnet_jax.pretrained import load_variables
+from jdnet_jax.published import PROTOCOL
+from jdnet_jax.reproduce.configs import CLONE, config_words, resolved
+from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
+from jdnet_jax.training.resume import Position
+from jdnet_jax.training.settings import differences, training_data
 from jdnet_jax.weights import weights_sha256
 
-CLONE = Path(jdnet_jax.__file__).parent.parent
-"""Where `train.py`, `eval.py` and `configs/` are."""
+
+class ScoredOn(NamedTuple):
+    """What trainings are scored on.
+
+    Attributes:
+        settings: of `eval.py`, which say which pairs; a seed is among them.
+        data: the pairs, as they were before the first training.
+    """
+
+    settings: Mapping[str, str]
+    data: DataFingerprint
 
 
-def check_clone() -> None:
-    """Refuses to go on where there is no clone around the package.
+def open_test(config: str, settings: Mapping[str, str], test: Mapping[str, str]) -> ScoredOn:
+    """Reads the pairs that trainings are to be scored on.
+
+    Args:
+        config: A file of `configs/`, without its ending, of one of the trainings.
+        settings: What that training changes in it.
+        test: The settings that say which pairs to score on.
 
     Raises:
-        FileNotFoundError: Programs or configs are missing.
+        ValueError: There are no such pairs.
     """
-    for name in ("train.py", "eval.py", "configs"):
-        if not (CLONE / name).exists():
-            raise FileNotFoundError(
-                f"{CLONE / name} is missing: the tables are reproduced from a clone of the "
-                "repository, which holds the programs and configs"
-            )
+    return ScoredOn(test, data_fingerprint(open_test_pairs(resolved(config, {**settings, **test}))))
 
 
 def train_and_score(
@@ -39,100 +54,117 @@ def train_and_score(
     folder: Path,
     *,
     steps: int,
-    tests: Mapping[str, Mapping[str, str]],
+    tests: Mapping[str, ScoredOn],
 ) -> dict[str, Card]:
     """Trains a network and scores its last checkpoint, as far as that has not been done.
 
     Each step is a process of its own, as if its command had been typed; a training that stopped is
-    gone on with. A card is used again if it is of this checkpoint and these test settings.
+    gone on with. One that is finished is taken if all its settings and its pictures are those asked
+    for, and a card if it is of this checkpoint and of these pairs.
 
     Args:
         config: A file of `configs/`, without its ending.
         settings: What is changed in it.
         folder: The run directory.
         steps: Steps of the training.
-        tests: By name, the settings that say which pairs to score on.
+        tests: By name, what to score on.
 
     Returns:
         By name, the result card.
 
     Raises:
-        ValueError: The folder holds a run with other settings, or a program failed; it has told
-            why on stderr.
+        ValueError: The folder holds a training under other settings or with other pictures, the
+            pairs have changed since they were opened, or a program failed; it has told why on
+            stderr.
     """
-    chosen = [f"--config=configs/{config}.py", *_flags(settings)]
     last = folder / "checkpoints" / str(steps)
     if last.exists():
-        _check_settings(folder, settings)
+        _check_training(last, resolved(config, settings))
     else:
-        _run("train.py", *chosen, f"--workdir={folder.absolute()}")
+        _run("train.py", *config_words(config, settings), f"--workdir={folder.absolute()}")
     sha256 = weights_sha256(load_variables(last)[1])
     cards = {}
     for name, test in tests.items():
-        output = folder / "scores" / name
-        card = _card(output, sha256, test)
+        output, chosen = folder / "scores" / name, {**settings, **test.settings}
+        evaluated = resolved(config, chosen)
+        card = _card(output, sha256, test.data, evaluated)
         if card is None:
             _run(
                 "eval.py",
-                *chosen,
-                *_flags(test),
+                *config_words(config, chosen),
                 f"--weights={last.absolute()}",
                 f"--output={output.absolute()}",
                 "--overwrite",
             )
-            card = read_card(output)
+            card = _card(output, sha256, test.data, evaluated)
+        if card is None:
+            raise ValueError(
+                f"{output}: these are not the scores of {last} on the pairs that there were when "
+                f"the command began ({test.data.edition}): they were changed since. Give the same "
+                "command again"
+            )
         cards[name] = card
     return cards
 
 
-def _check_settings(folder: Path, settings: Mapping[str, str]) -> None:
-    file = folder / "config.json"
+def _check_training(last: Path, config: ConfigDict) -> None:
+    """Refuses a finished training that is not the one which the config describes.
+
+    A training that is unfinished is checked likewise, by `train.py` when it goes on.
+    """
+    step, folder = int(last.name), last.parent.parent
+    checkpoints = Checkpoints(last.parent, read_only=True)
     try:
-        saved = _flat(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, AttributeError, RecursionError) as error:
+        saved, data = checkpoints.describe(step)
+    except CheckpointError as error:
         raise ValueError(
-            f"{file}: this is not the config of a training ({reason(error)}); give another --output"
+            f"{last}: {error}; move {folder} away, or give another --output"
         ) from error
-    other = {name: saved.get(name) for name in settings if not _same(saved, name, settings[name])}
-    if other:
-        told = ", ".join(f"{n} {value} instead of {settings[n]}" for n, value in other.items())
+    finally:
+        checkpoints.close()
+    before = Position.from_json(data).pictures
+    if before is None:
+        print(
+            f"{last} does not tell which pictures it was trained on; they were not compared",
+            file=sys.stderr,
+        )
+    told = differences(
+        saved,
+        config.to_dict(),
+        pictures_before=before,
+        pictures={} if before is None else content_hashes(training_data(config)),
+    )
+    if saved["train_steps"] != config.train_steps:
+        told["train_steps"] = f"train_steps from {saved['train_steps']} to {config.train_steps}"
+    if told:
         raise ValueError(
-            f"{folder} holds a training with other settings: {told}. Give the same ones again, or "
-            "another --output"
+            f"{folder} holds a training under other settings: {', '.join(told.values())}. Give the "
+            "same ones again, or another --output"
         )
 
 
-def _card(output: Path, sha256: str, test: Mapping[str, str]) -> Card | None:
-    """The card in a folder, None if it is none or of something else."""
+def _card(output: Path, sha256: str, data: DataFingerprint, config: ConfigDict) -> Card | None:
+    """The card in a folder, None if it is none or of something else.
+
+    Args:
+        output: The folder.
+        sha256: Of the weights.
+        data: The pairs, which count by their pixels and not by where they lie.
+        config: Of `eval.py`, were it called.
+    """
     try:
         card = read_card(output)
     except CardError:
         return None
-    settings = _flat(card.config)
-    same = all(_same(settings, name, value) for name, value in test.items())
-    return card if same and card.weights is not None and card.weights.sha256 == sha256 else None
-
-
-def _same(settings: Mapping[str, Any], name: str, flag: str) -> bool:
-    """Whether a setting has the value that a flag gives it."""
-    value = settings.get(name)
-    if isinstance(value, float):
-        return value == float(flag)
-    return str(value) == flag
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
-
-
-def _flags(settings: Mapping[str, str]) -> list[str]:
-    return [f"--config.{name}={value}" for name, value in settings.items()]
+    same = (
+        card.weights is not None
+        and card.weights.sha256 == sha256
+        and card.evaluation.data.sha256 == data.sha256
+        and card.config.get("dtype") == config.dtype
+        and PROTOCOL in card.evaluation.protocols
+        and card.evaluation.rainy_means() is not None
+    )
+    return card if same else None
 
 
 def _run(*command: str) -> None:

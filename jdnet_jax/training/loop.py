@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from jdnet_jax.data.pairs import InMemoryPairs
 from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.sources import TrainingData, content_hashes, open_training_data, rain_style
+from jdnet_jax.data.sources import TrainingData, content_hashes, rain_style
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
@@ -28,7 +28,7 @@ from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
 from jdnet_jax.training.resume import Position, restore_newest
 from jdnet_jax.training.run_directory import export_best, make_run_directory, write_json
-from jdnet_jax.training.settings import check_same_training, check_settings
+from jdnet_jax.training.settings import check_same_training, check_settings, training_data
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
@@ -79,17 +79,7 @@ def train(
             units_per_scan=config.units_per_scan,
             axis_name=AXIS,
         )
-        data = open_training_data(
-            pairs=config.data.pairs,
-            photographs=config.data.photographs,
-            synthetic_share=config.data.synthetic_share,
-            validation=config.validation.pairs,
-            held_out_count=config.validation.held_out_count,
-            style=style,
-            seed=config.seed,
-            data_dir=config.data.data_dir,
-            manual_dir=config.data.manual_dir,
-        )
+        data = training_data(config)
         if data.pairs is not None:
             data = data._replace(pairs=InMemoryPairs(data.pairs))
         batches = training_batches(

@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jdnet_jax.data.sources import TrainingData, open_training_data, rain_style
 from jdnet_jax.models import Compute, Description, abstract_model
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.training.step import AXIS
@@ -56,6 +57,25 @@ def check_settings(config: ConfigDict) -> None:
         raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
 
 
+def training_data(config: ConfigDict) -> TrainingData:
+    """Opens what a training under these settings reads.
+
+    Raises:
+        PairError: As `jdnet_jax.data.sources.open_training_data`.
+    """
+    return open_training_data(
+        pairs=config.data.pairs,
+        photographs=config.data.photographs,
+        synthetic_share=config.data.synthetic_share,
+        validation=config.validation.pairs,
+        held_out_count=config.validation.held_out_count,
+        style=rain_style(config.data.rain_style),
+        seed=config.seed,
+        data_dir=config.data.data_dir,
+        manual_dir=config.data.manual_dir,
+    )
+
+
 def check_same_training(
     saved: Mapping[str, Any],
     config: Mapping[str, Any],
@@ -92,16 +112,7 @@ def check_same_training(
         raise ValueError(
             f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
         )
-    told = {
-        name: f"{name} from {before.get(name)!r} to {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
-        if name not in MAY_CHANGE and before.get(name) != now.get(name)
-    }
-    for name, part in PICTURES.items() if pictures_before is not None else ():
-        assert pictures_before is not None
-        told.pop(name, None)
-        if pictures_before.get(part) != pictures.get(part):
-            told[name] = f"{name} to other pictures ({before.get(name)!r} to {now.get(name)!r})"
+    told = differences(saved, config, pictures_before=pictures_before, pictures=pictures)
     refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
     if refused:
         raise ValueError(
@@ -133,6 +144,50 @@ def check_same_training(
     return list(told.values())
 
 
+def differences(
+    saved: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    pictures_before: Mapping[str, str | None] | None,
+    pictures: Mapping[str, str | None],
+) -> dict[str, str]:
+    """What makes another training of one under other settings or with other pictures.
+
+    Args:
+        saved: The config of the one.
+        config: The config of the other.
+        pictures_before: Hashes of the pictures of the one, see
+            `jdnet_jax.data.sources.content_hashes`; None if they are not known, and the names of
+            the pictures count instead.
+        pictures: Those of the other; without effect if the first are not known.
+
+    Returns:
+        By name, the settings that differ, `MAY_CHANGE` aside, each with words that tell how.
+    """
+    before, now = _flat(saved), _flat(config)
+    told = {
+        name: f"{name} from {before.get(name)!r} to {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if name not in MAY_CHANGE and before.get(name) != now.get(name)
+    }
+    for name, part in PICTURES.items() if pictures_before is not None else ():
+        assert pictures_before is not None
+        told.pop(name, None)
+        if pictures_before.get(part) != pictures.get(part):
+            told[name] = f"{name} to other pictures ({before.get(name)!r} to {now.get(name)!r})"
+    return told
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            settings |= _flat(value, f"{prefix}{name}.")
+        else:
+            settings[prefix + name] = value
+    return settings
+
+
 def _covers(allowed: str, name: str) -> bool:
     return name == allowed or name.startswith(f"{allowed}.")
 
@@ -142,13 +197,3 @@ def _variables(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     description = Description.from_dict(config["model"])
     _, params, statistics = split_variables(abstract_model(description, Compute(axis_name=AXIS)))
     return {name: value.shape for name, value in (params | statistics).items()}
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
