@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "check_data": {"data"},
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
-TOOLS = {"messages", "whole_files"}  # which stand on nothing, and which every part may use
+TOOLS = {"messages", "revision", "whole_files"}  # which stand on nothing, and which every part may use
 EVERYTHING = {"__init__", "__main__", "cli"}
 
 
