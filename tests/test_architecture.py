@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "check_data": {"data"},
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
-TOOLS = {"messages", "revision", "whole_files"}  # which stand on nothing, and which every part may use
+# These stand on nothing, and every part may use them.
+TOOLS = {"messages", "revision", "whole_files"}
 EVERYTHING = {"__init__", "__main__", "cli"}
 
 
