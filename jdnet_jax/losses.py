@@ -1,4 +1,4 @@
-"""The training losses of Table 3: negative SSIM (Section 3.5, Equation 15), MAE and MSE.
+"""The training losses: of Table 3 negative SSIM (Section 3.5, Equation 15), MAE and MSE; a mixture.
 
 Every loss takes the network's output and the clean pictures, `[b, h, w, 3]` in [0, 1], and gives
 the mean over the batch as a scalar. The output is **not** clipped to [0, 1]: neither did the
@@ -47,7 +47,22 @@ def mse(prediction: jax.Array, clean: jax.Array) -> jax.Array:
     return jnp.mean(dm_pix.mse(*_checked(prediction, clean)))
 
 
-LOSSES: dict[str, Loss] = {"negative_ssim": negative_ssim, "mae": mae, "mse": mse}
+def negative_ssim_and_mae(prediction: jax.Array, clean: jax.Array) -> jax.Array:
+    """Negative SSIM plus the mean absolute error, a scalar: not the paper's.
+
+    SSIM hardly sees a shift of brightness or colour over a large area, which PSNR does; see Zhao et
+    al., *Loss Functions for Image Restoration with Neural Networks*, IEEE TCI 2017. Arguments and
+    errors as for `negative_ssim`.
+    """
+    return negative_ssim(prediction, clean) + mae(prediction, clean)
+
+
+LOSSES: dict[str, Loss] = {
+    "negative_ssim": negative_ssim,
+    "mae": mae,
+    "mse": mse,
+    "negative_ssim_and_mae": negative_ssim_and_mae,
+}
 
 
 def loss_function(name: str) -> Loss:
