@@ -35,7 +35,7 @@ def get_config() -> ConfigDict:
     config.seed = 0
     # Weights to begin with instead of random ones: a .safetensors file, an export, a bundled name.
     config.initial_weights = placeholder(str)
-    config.loss = "negative_ssim"  # or "mae", "mse" (Table 3)
+    config.loss = "negative_ssim"  # or "mae", "mse" (Table 3), "negative_ssim_and_mae"
     config.batch_size = 12  # over all devices
     # 1000 epochs of 1800 pairs in batches of 12.
     config.train_steps = 150_000

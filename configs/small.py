@@ -15,6 +15,8 @@ def get_config() -> ConfigDict:
     config.model.units = 4
     config.batch_size = 4
     config.train_steps = 40_000
+    # SSIM alone learns brightness and colour over large areas slowly; PSNR asks for them.
+    config.loss = "negative_ssim_and_mae"
     config.learning_rate = 1e-3
     config.schedule = "cosine"
     config.warmup_steps = 200

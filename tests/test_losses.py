@@ -31,6 +31,13 @@ def test_negative_ssim_is_minus_the_mean_of_zero_padded_ssim():
     np.testing.assert_allclose(loss(clean, clean), -1, rtol=1e-6)
 
 
+def test_the_mixture_is_the_sum_of_its_parts():
+    prediction, clean = batch()
+    parts = [jax.jit(loss_function(name))(prediction, clean) for name in ("negative_ssim", "mae")]
+    mixture = jax.jit(loss_function("negative_ssim_and_mae"))(prediction, clean)
+    np.testing.assert_allclose(mixture, sum(parts), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss_sees_the_prediction_unclipped(name):
     prediction, clean = batch()
@@ -64,6 +71,7 @@ def test_loss_refuses_unequal_shapes(name):
 
 
 def test_loss_function_lists_the_names_it_knows():
-    assert set(LOSSES) == {"negative_ssim", "mae", "mse"}
-    with pytest.raises(ValueError, match="negative_ssim, mae, mse; received 'l1'"):
+    assert set(LOSSES) == {"negative_ssim", "mae", "mse", "negative_ssim_and_mae"}
+    known = "negative_ssim, mae, mse, negative_ssim_and_mae"
+    with pytest.raises(ValueError, match=f"{known}; received 'l1'"):
         loss_function("l1")
