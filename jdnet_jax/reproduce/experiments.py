@@ -180,6 +180,7 @@ def small_settings(
         "data.photographs": photographs,
         "data.synthetic_share": "0.7",
         "data.moved_rain_share": "0.5",
+        "loss": "negative_ssim",
         "model.units": str(units),
         "batch_size": str(batch_size),
         "train_steps": str(steps),
