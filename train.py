@@ -16,7 +16,9 @@ from configs import default
 from jdnet_jax import programs
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
-WORKDIR = flags.DEFINE_string("workdir", None, "The run directory: checkpoints, log, TensorBoard.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "The run directory: checkpoints, log, TensorBoard.", required=True
+)
 ALLOW_CHANGED = flags.DEFINE_list(
     "allow_changed",
     [],
@@ -32,7 +34,7 @@ CLUSTER = flags.DEFINE_enum(
     "cluster", None, ["slurm"], "Whose environment tells of the other processes, instead."
 )
 
-flags.mark_flags_as_required(["config", "workdir"])
+flags.mark_flag_as_required("config")
 
 
 def main(_: list[str]) -> None:

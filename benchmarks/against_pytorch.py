@@ -53,7 +53,7 @@ class Worker:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a worker stopped: {self._process.args}")
+            raise RuntimeError(f"a worker stopped: {self._process.args!r}")
         return json.loads(line)
 
     def stop(self) -> None:

@@ -71,8 +71,9 @@ def ssim(crops: int, **_: Any) -> Callable[[], Any]:
 def main() -> None:
     """Runs what the command line says."""
     what, crops, mode, *options = sys.argv[1:]
-    make = {"infer": inference, "train": training, "ssim": ssim}[what]
-    call = make(int(crops), **dict.fromkeys(options, True))
+    makers: dict[str, Callable[..., Callable[[], Any]]]
+    makers = {"infer": inference, "train": training, "ssim": ssim}
+    call = makers[what](int(crops), **dict.fromkeys(options, True))
     if mode == "once":
         call()
         return
