@@ -1,5 +1,8 @@
 """Folders of small picture files, and functions that stand in for the network."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +34,21 @@ def tree(folder, *names):
 
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def lock(folder, monkeypatch, *, calls=("scandir",)):
+    """Has a folder refuse to be listed, to the administrator as well, whom no permission stops."""
+
+    def refusing(real):
+        def call(path=".", *args, **options):
+            if not isinstance(path, int) and os.fspath(path) == str(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+            return real(path, *args, **options)
+
+        return call
+
+    for name in calls:
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
 
 
 def refused(inputs, output, error, *words, **options):

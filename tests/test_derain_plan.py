@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_folders import darker, files, identity, never, picture, tree
+from picture_folders import darker, files, identity, lock, never, picture, tree
 from PIL import Image
 
 from jdnet_jax.derain_files import derain_files
@@ -86,6 +87,45 @@ def test_output_folder_inside_the_input_is_no_input(tmp_path):
     again = derain_files([tmp_path], tmp_path / "out", never, skip_existing=True)
     assert again.done == ()
     assert (tmp_path / "a.png", "output exists") in again.skipped
+
+
+# Where the folder above may be listed and no more, not even what kind of entry it is can be asked.
+@pytest.mark.parametrize("calls", [("scandir",), ("scandir", "stat", "lstat")])
+def test_a_sub_folder_that_cannot_be_listed_fails_alone(tmp_path, monkeypatch, calls):
+    tree(tmp_path / "in", "a.png", "locked/b.png", "z/c.png")
+    locked = tmp_path / "in" / "locked"
+    lock(locked, monkeypatch, calls=calls)
+    summary = derain_files([tmp_path / "in"], tmp_path / "out", darker)
+    assert files(tmp_path / "out") == ["a.png", "z/c.png"]
+    assert len(summary.done) == 2
+    assert summary.failed == (
+        (
+            locked,
+            f"{locked}: the folder cannot be read (Permission denied); give yourself the permission"
+            " to read it, or give other folders",
+        ),
+    )
+    # Once more, with nothing left to derain.
+    again = derain_files([tmp_path / "in"], tmp_path / "out", never, skip_existing=True)
+    assert (again.done, again.failed) == ((), summary.failed)
+
+
+def test_a_folder_of_nothing_but_one_that_cannot_be_listed_fails(tmp_path, monkeypatch):
+    tree(tmp_path / "in", "two\nlines/a.png")
+    lock(tmp_path / "in" / "two\nlines", monkeypatch)
+    summary = derain_files([tmp_path / "in"], tmp_path / "out", never)
+    ((path, message),) = summary.failed
+    assert path == tmp_path / "in" / "two\nlines"
+    assert "two\\nlines: the folder cannot be read" in message
+    assert "\n" not in message
+
+
+def test_a_sub_folder_that_is_left_out_need_not_be_listed(tmp_path, monkeypatch):
+    tree(tmp_path / "in", "a.png", "deep/b.png")
+    lock(tmp_path / "in" / "deep", monkeypatch)
+    summary = derain_files([tmp_path / "in"], tmp_path / "out", darker, recursive=False)
+    assert summary.skipped == ((tmp_path / "in" / "deep", "sub-folder"),)
+    assert summary.failed == ()
 
 
 def test_hidden_and_unmarked_files_that_are_named_are_taken(tmp_path):

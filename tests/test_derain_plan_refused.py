@@ -3,7 +3,7 @@
 import os
 
 import numpy as np
-from picture_folders import darker, files, picture, refused, tree
+from picture_folders import darker, files, lock, picture, refused, tree
 
 from jdnet_jax.derain_files import derain_files
 from jdnet_jax.pictures import PictureError, read_picture
@@ -72,6 +72,14 @@ def test_an_output_that_is_the_unread_source_of_another_is_refused(tmp_path):
         words = ("replace another input", str(tmp_path / "in/d/a.png"))
         refused(folders, tmp_path / "out", ValueError, *words, overwrite=True)
         refused(folders, tmp_path / "out", ValueError, *words)
+
+
+def test_an_input_that_cannot_be_listed_is_refused(tmp_path, monkeypatch):
+    tree(tmp_path, "open/a.png", "locked/b.png")
+    lock(tmp_path / "locked", monkeypatch)
+    inputs = [tmp_path / "open", tmp_path / "locked"]
+    refused(inputs, tmp_path / "out", OSError, str(inputs[1]), "permission to read it")
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_inputs_and_wrong_outputs_are_refused(tmp_path):
