@@ -40,7 +40,8 @@ Grey pictures stay grey, and alpha channel, 16 bits a channel, colour profile an
 kept; the EXIF orientation is applied. CMYK becomes sRGB. A format that cannot hold what a picture
 has (a JPEG an alpha channel, say) is an error for that picture, and the others go on.
 
-exit status: 0 all went well, 1 some pictures failed, 2 nothing was run (see the message)."""
+exit status: 0 all went well, 1 some pictures or folders failed, 2 nothing was run (see the
+message)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Summary:
     Attributes:
         done: the files written.
         skipped: what was left alone, each with the reason.
-        failed: the sources of which there is no derained version, each with a one-line message.
+        failed: the sources of which there is no derained version, sub-folders that cannot be listed
+            among them, each with a one-line message.
         damaged: the sources that were derained although something in their file is damaged (an
             EXIF block, say, which is left out), each with a one-line message.
     """
@@ -74,8 +76,9 @@ def derain_files(
 ) -> Summary:
     """Derains picture files; see `plan_derain` for what goes where, and for its arguments.
 
-    A picture that fails does not stop the others. Whatever would go wrong with the names of all
-    (missing inputs, outputs that exist, two pictures for one name) does, before anything is run.
+    A picture or a sub-folder that fails does not stop the others. Whatever would go wrong with the
+    names of all (missing inputs, outputs that exist, two pictures for one name) does, before
+    anything is run.
 
     Args:
         inputs: files and folders.
@@ -104,7 +107,7 @@ def derain_files(
 def run_plan(plan: Plan, restore: Restore, *, overwrite: bool, progress: bool) -> Summary:
     """Derains the pictures of a plan; arguments as for `derain_files`."""
     done: list[Path] = []
-    failed: list[tuple[Path, str]] = []
+    failed = list(plan.unreadable)
     damaged: list[tuple[Path, str]] = []
     hidden = not progress or len(plan.jobs) < 2
     with tqdm(plan.jobs, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True) as bar:
@@ -222,7 +225,7 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite, progress = arguments.overwrite, not arguments.quiet
         summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
     else:
-        summary = Summary((), plan.skipped, ())
+        summary = Summary((), plan.skipped, plan.unreadable)
     for _, message in summary.damaged:
         print(f"jdnet_jax: warning: {message}", file=sys.stderr)
     for _, message in summary.failed:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jdnet_jax.messages import one_line
 from jdnet_jax.pictures import is_picture_suffix, output_format, picture_suffixes
 
 
@@ -28,10 +29,12 @@ class Plan:
     Attributes:
         jobs: the pictures to derain, in order.
         skipped: what was found and is left alone, each with the reason in a few words.
+        unreadable: the sub-folders that cannot be listed, each with a one-line message.
     """
 
     jobs: tuple[Job, ...]
     skipped: tuple[tuple[Path, str], ...]
+    unreadable: tuple[tuple[Path, str], ...] = ()
 
 
 def plan_derain(
@@ -49,7 +52,8 @@ def plan_derain(
     case `output` is a folder: a file keeps its name there, a folder's pictures keep their names and
     sub-folders. From folders, what has the suffix of a picture is taken, also where it turns out
     later to be a pipe or a link that leads nowhere; hidden files, others, links to folders and the
-    output folder itself are skipped. A file that is named is always taken.
+    output folder itself are skipped. A file that is named is always taken. A sub-folder that cannot
+    be listed keeps nothing else from being planned.
 
     Args:
         inputs: files and folders.
@@ -62,7 +66,7 @@ def plan_derain(
     Raises:
         FileNotFoundError: an input does not exist.
         FileExistsError: an output exists, and neither `overwrite` nor `skip_existing` is given.
-        OSError: a folder cannot be read.
+        OSError: a folder among the inputs cannot be listed.
         PictureError: pictures are not written in the format of `suffix` or of `output`.
         ValueError: there is no picture; two pictures would become one file; an output would replace
             another input; `output` is a file where a folder is needed; both flags are given.
@@ -76,14 +80,15 @@ def plan_derain(
             what = "a link that leads nowhere" if path.is_symlink() else "no such file or folder"
             raise FileNotFoundError(f"{path}: {what}; give pictures or folders")
     skipped: list[tuple[Path, str]] = []
+    unreadable: list[tuple[Path, str]] = []
     if _is_one_file(inputs, output):
         if suffix is not None and output.suffix.lower() != suffix:
             raise ValueError(f"{output}: the suffix is asked to be {suffix}; give one of the two")
         output_format(output)
         jobs = [Job(inputs[0], output)]
     else:
-        jobs = list(_jobs_in_folder(inputs, output, recursive, suffix, skipped))
-    if not jobs:
+        jobs = list(_jobs_in_folder(inputs, output, recursive, suffix, skipped, unreadable))
+    if not jobs and not unreadable:
         seen = f"{len(skipped)} other entries" if skipped else "nothing at all"
         names = ", ".join(map(str, inputs)) or "no input"
         raise ValueError(f"{names}: no picture there, but {seen}; give pictures or their folder")
@@ -103,7 +108,7 @@ def plan_derain(
             f"{first.output}: the output {what} ({len(existing)} of {len(jobs)} exist); choose"
             " another output, or give --overwrite or --skip-existing"
         )
-    return Plan(tuple(jobs), tuple(skipped))
+    return Plan(tuple(jobs), tuple(skipped), tuple(unreadable))
 
 
 def _is_one_file(inputs: Sequence[Path], output: Path) -> bool:
@@ -121,13 +126,13 @@ def _jobs_in_folder(
     recursive: bool,
     suffix: str | None,
     skipped: list[tuple[Path, str]],
+    unreadable: list[tuple[Path, str]],
 ) -> Iterator[Job]:
     seen = set()
     for path in inputs:
         if path.is_dir():
-            found = [
-                (name, name.relative_to(path)) for name in _walk(path, output, recursive, skipped)
-            ]
+            inside = _walk(path, output, recursive, skipped, unreadable)
+            found = [(file, file.relative_to(path)) for file in inside]
         else:
             found = [(path, Path(path.name))]
         for source, name in found:
@@ -139,23 +144,32 @@ def _jobs_in_folder(
 
 
 def _walk(
-    folder: Path, output: Path, recursive: bool, skipped: list[tuple[Path, str]]
+    folder: Path,
+    output: Path,
+    recursive: bool,
+    skipped: list[tuple[Path, str]],
+    unreadable: list[tuple[Path, str]],
 ) -> Iterator[Path]:
-    """The files of a folder that look like pictures, sorted; all else goes to `skipped`."""
+    """The files of a folder that look like pictures, sorted; the two lists take all else."""
 
-    def stop(error: OSError) -> None:  # os.walk passes over a folder it cannot read
+    def note(error: OSError) -> None:  # os.walk passes over a folder it cannot list
+        path = Path(error.filename)
         problem = f"the folder cannot be read ({error.strerror or error})"
         remedy = "give yourself the permission to read it, or give other folders"
-        raise OSError(f"{error.filename}: {problem}; {remedy}") from error
+        message = one_line(f"{path}: {problem}; {remedy}")
+        if path == folder:  # nothing of what was asked for
+            raise OSError(message) from error
+        unreadable.append((path, message))
 
-    for name, folders, files in os.walk(folder, onerror=stop):
+    for name, folders, files in os.walk(folder, onerror=note):
         here = Path(name)
         deeper = []
         for entry in sorted(folders):
             path = here / entry
             if entry.startswith("."):
                 skipped.append((path, "hidden"))
-            elif path.is_symlink():
+            # Not path.is_symlink(), which raises where names can be listed and nothing else.
+            elif os.path.islink(path):
                 skipped.append((path, "link to a folder"))
             elif _same(path, output):
                 skipped.append((path, "output folder"))

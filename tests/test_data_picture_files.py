@@ -1,14 +1,26 @@
-"""Picture files and their headers: what is read, turned and refused."""
+"""Picture files and their headers: what is found, read, turned and refused."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from flat_pairs import Pairs
 from noise_pairs import HEIGHT, WIDTH, make_pair, save
+from picture_folders import lock
 from PIL import Image
 
 from jdnet_jax.data.pairs import (
     PairError,
 )
-from jdnet_jax.data.picture_files import png_bytes, read_header, read_rgb
+from jdnet_jax.data.photographs import FolderPhotographs
+from jdnet_jax.data.picture_files import (
+    files_inside,
+    has_picture_extension,
+    png_bytes,
+    read_header,
+    read_rgb,
+)
+from jdnet_jax.evaluation.predictions import evaluate_predictions
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
@@ -78,3 +90,47 @@ def test_read_rgb_bytes_equal_file(tmp_path):
 def test_read_rgb_no_picture_tells_name():
     with pytest.raises(PairError, match="rainy 7: every file"):
         read_rgb(b"no picture", name="rainy 7")
+
+
+def test_files_inside_are_sorted_and_neither_hidden_nor_behind_links(tmp_path):
+    folder = tmp_path / ".set"  # hidden itself, and asked for
+    for name in ("b.png", "a/c.PNG", "a/d/notes.txt", ".e.png", "a/.f/g.png", "h.png/i.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "linked").symlink_to(folder / "a")
+    (folder / "linked.png").symlink_to(folder / "b.png")
+    (folder / "nowhere.png").symlink_to("no such file")
+    found = files_inside(folder)
+    assert [str(file.relative_to(folder)) for file in found] == [
+        "a/c.PNG",
+        "a/d/notes.txt",
+        "b.png",
+        "h.png/i.png",
+        "linked.png",
+    ]
+    assert found == sorted(found)
+
+
+def test_files_inside_names_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    for name in ("a.png", "locked/b.png"):
+        save(make_pair(0)[1], tmp_path / name)
+    lock(tmp_path / "locked", monkeypatch)
+    with pytest.raises(PairError, match=r"locked: every folder of a set .*\(Permission denied\); "):
+        files_inside(tmp_path)
+    with pytest.raises(ValueError, match="locked"):
+        FolderPhotographs(tmp_path)
+    with pytest.raises(ValueError, match="locked"):
+        evaluate_predictions(tmp_path, Pairs([]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.png", True), ("A.JPEG", True), ("a.b.tif", True), ("a.txt", False), ("png", False)],
+)
+def test_has_picture_extension_tells_what_pillow_reads(name, expected):
+    assert has_picture_extension(Path(name)) is expected
+
+
+def test_has_picture_extension_is_false_for_what_is_only_written():
+    assert Image.registered_extensions()[".pdf"] == "PDF"
+    assert not has_picture_extension(Path("a.pdf"))

@@ -1,88 +1,14 @@
+"""What training batches hold: crops, rain, shares, and what is refused."""
+
 import dataclasses
-import json
 import subprocess
 import sys
-from itertools import islice
 
 import numpy as np
 import pytest
+from made_batches import SIZE, MadePairs, MadePhotographs, assert_equal, batches, take, to_bytes
 
-from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.data.rain_styles import STYLES
-
-SIZE = 8
-
-
-class MadePairs:
-    """Pairs whose rainy picture is the clean one plus one, so that a crop shows its own partner."""
-
-    edition = "made"
-
-    def __init__(self, count: int = 7, shape: tuple[int, int] = (20, 31)) -> None:
-        self.reads = 0
-        rng = np.random.default_rng(0)
-        self._clean = rng.integers(0, 255, (count, *shape, 3), dtype=np.uint8)
-
-    def __len__(self):
-        return len(self._clean)
-
-    def __getitem__(self, index):
-        self.reads += 1
-        clean = self._clean[index]
-        return {"name": f"pair{index}", "rainy": clean + 1, "clean": clean.copy()}
-
-    def name(self, index):
-        return f"pair{index}"
-
-    def group(self, index):
-        return f"pair{index}"
-
-
-class MadePhotographs:
-    def __init__(self, count: int = 3, shape: tuple[int, int] = (24, 18)) -> None:
-        rng = np.random.default_rng(1)
-        self._pictures = rng.integers(0, 256, (count, *shape, 3), dtype=np.uint8)
-
-    def __len__(self):
-        return len(self._pictures)
-
-    def __getitem__(self, index):
-        return self._pictures[index]
-
-    def name(self, index):
-        return f"photo{index}"
-
-
-def batches(**changes):
-    arguments = {
-        "pairs": MadePairs(),
-        "photographs": MadePhotographs(),
-        "synthetic_share": 0.5,
-        "style": STYLES["heavy"],
-        "crop_size": SIZE,
-        "batch_size": 12,
-        "device_count": 1,
-        "seed": 5,
-        "num_threads": 0,
-        "prefetch": 4,
-    }
-    return training_batches(**(arguments | changes))
-
-
-def take(iterator, count):
-    return list(islice(iterator, count))
-
-
-def assert_equal(first, second):
-    assert len(first) == len(second) > 0
-    for a, b in zip(first, second, strict=True):
-        assert a.keys() == b.keys() == {"rainy", "clean", "name"}
-        for key in a:
-            np.testing.assert_array_equal(a[key], b[key])
-
-
-def to_bytes(picture):
-    return np.rint(picture * 255).astype(np.uint8)
 
 
 def test_training_batches_have_device_axis_and_unit_range():
@@ -181,15 +107,6 @@ def test_training_batches_crops_are_uniform():
     assert ((counts - 60) ** 2 / 60).sum() < 43.8
 
 
-def test_training_batches_visit_each_picture_once_an_epoch_in_new_order():
-    names = np.concatenate(
-        [b["name"][0] for b in take(batches(synthetic_share=0.0, batch_size=7), 6)]
-    ).reshape(6, 7)
-    for epoch in names:
-        assert sorted(epoch) == [f"pair{i}" for i in range(7)]
-    assert len({tuple(epoch) for epoch in names}) > 1
-
-
 def test_training_batches_draw_new_crops_and_rain_each_epoch():
     photographs = MadePhotographs(count=1, shape=(SIZE, SIZE))
     # On so small a picture, rain with its centres inside would often leave it dry.
@@ -209,59 +126,6 @@ def test_training_batches_mix_by_share(share):
     # Spread evenly: every run of 20 has its share, but for one.
     for start in range(220):
         assert abs(drawn[start : start + 20].sum() - 20 * share) <= 1
-
-
-def test_training_batches_of_one_seed_agree_for_any_number_of_threads():
-    reference = take(batches(), 8)
-    for threads in (1, 2, 5):
-        assert_equal(take(batches(num_threads=threads, prefetch=5), 8), reference)
-    other = take(batches(seed=6), 8)
-    assert not np.array_equal(other[0]["clean"], reference[0]["clean"])
-
-
-def test_training_batches_are_these():
-    # The same on every machine: recorded on x86-64 Linux, NumPy 2.4.6, Grain 0.2.18.
-    batch = next(batches(synthetic_share=0.25, batch_size=8))
-    assert batch["name"].ravel().tolist() == [
-        "pair6",
-        "pair4",
-        "pair3",
-        "photo2",
-        "pair5",
-        "pair0",
-        "pair2",
-        "photo1",
-    ]
-    assert to_bytes(batch["clean"])[0, :, 0, 0, 0].tolist() == [148, 2, 194, 75, 229, 122, 39, 115]
-
-
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (2, 4), (3, 6)])
-def test_training_batches_shards_join_to_global_batch(processes, devices):
-    whole = take(batches(device_count=devices), 5)
-    shards = [
-        take(batches(device_count=devices, process_index=p, process_count=processes), 5)
-        for p in range(processes)
-    ]
-    joined = [
-        {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-        for parts in zip(*shards, strict=True)
-    ]
-    assert_equal(joined, whole)
-    # And the examples do not depend on the number of devices.
-    for one, many in zip(take(batches(), 5), whole, strict=True):
-        for key in one:
-            np.testing.assert_array_equal(one[key][0], many[key].reshape(one[key][0].shape))
-
-
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (0, 2), (2, 0), (2, 3)])
-def test_training_batches_continue_from_saved_state(before, after):
-    stream = batches(num_threads=before)
-    take(stream, 9)  # into the second epoch of both sources
-    state = json.loads(json.dumps(stream.get_state()))
-    expected = take(stream, 4)
-    fresh = batches(num_threads=after)
-    fresh.set_state(state)
-    assert_equal(take(fresh, 4), expected)
 
 
 def test_training_batches_decode_pairs_once():

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from picture_folders import files, lock
 from PIL import Image
 
 import jdnet_jax
@@ -220,6 +221,23 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, weights, capfd, monkeypa
     expected = {"a.png": "(Permission denied); give yourself the permission to read it"}
     check_errors(capfd.readouterr().err, tmp_path / "in", expected)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+
+
+def test_a_folder_that_may_not_be_listed_is_named(tmp_path, weights, capfd, monkeypatch):
+    source, locked = tmp_path / "in", tmp_path / "in" / "locked"
+    locked.mkdir(parents=True)
+    for folder in (source, locked):
+        (folder / "a.png").write_bytes(PNG)
+    lock(locked, monkeypatch)
+    assert derain(source, "-o", tmp_path / "out", "--weights", weights) == 1
+    out, err = capfd.readouterr()
+    check_errors(err, source, {"locked": "(Permission denied); give yourself the permission"})
+    assert out == f"1 picture derained into {tmp_path / 'out'}, 1 failed\n"
+    assert files(tmp_path / "out") == ["a.png"]
+    # Also where nothing is left to derain, and no network is opened.
+    arguments = ("-o", tmp_path / "out", "--weights", "none such", "--skip-existing", "--quiet")
+    assert derain(source, *arguments) == 1
+    check_errors(capfd.readouterr().err, source, {"locked": "(Permission denied)"})
 
 
 def test_a_damaged_exif_block_is_told_and_the_picture_derained(tmp_path, weights, capfd):

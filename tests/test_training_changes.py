@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import chelsea
-from test_training_loop import tiny_config
+from training_runs import tiny_config
 
 from jdnet_jax.data.rain_styles import STYLES
 from jdnet_jax.data.sources import content_hashes, open_training_data

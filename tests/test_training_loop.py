@@ -1,48 +1,22 @@
 """Training from a config to checkpoints and an export, stopped and gone on with."""
 
 import json
-import runpy
 import shutil
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from training_runs import TINY, tiny_config, whole_state
 
 from jdnet_jax import Restorer, create_model
 from jdnet_jax.cli import main
 from jdnet_jax.evaluation.command import evaluate
-from jdnet_jax.models import Description, abstract_model
-from jdnet_jax.models.layers import Compute
+from jdnet_jax.models import Description
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.training import train
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.optimizer import make_optimizer
 from jdnet_jax.training.state import create_state
-from jdnet_jax.weights import WeightsError, export_weights, read_weights, write_safetensors
-
-ROOT = Path(__file__).parent.parent
-CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
-TINY = {"channels": 16, "units": 1, "footprint": 3, "scales": 1, "pooling": 2}
-
-
-def load_config(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(str(ROOT))
-    return runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]()
-
-
-def tiny_config(monkeypatch, **changes):
-    """The shipped quickstart config, shrunk."""
-    config = load_config("quickstart", monkeypatch)
-    config.model.update(TINY)
-    config.update(
-        {"train_steps": 4, "batch_size": 4, "log_every_steps": 2, "checkpoint_every_steps": 2}
-    )
-    config.data.update({"crop_size": 16, "num_threads": 1})
-    config.validation.crop_size = 24
-    config.update(changes)
-    return config
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +26,6 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as monkeypatch:
         best = train(tiny_config(monkeypatch), workdir)
     return workdir, best
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_configs_describe_a_network(name, monkeypatch):
-    config = load_config(name, monkeypatch)
-    description = Description(**config.model)
-    assert abstract_model(description, Compute(dtype=config.dtype)).description == description
-    assert 0 < config.checkpoint_every_steps <= config.train_steps
-    with pytest.raises(AttributeError):
-        config.no_such_setting = 1
-
-
-def test_configs_are_the_papers(monkeypatch):
-    config = load_config("rain100h", monkeypatch)
-    assert Description(**config.model) == Description()
-    assert (config.batch_size, config.train_steps, config.learning_rate) == (12, 150_000, 5e-4)
-    assert config.train_steps == 1000 * 1800 / config.batch_size
-    assert (config.loss, config.data.crop_size, config.data.augment) == ("negative_ssim", 64, False)
-    r1, r2 = (load_config(f"ablation_{r}", monkeypatch).model for r in ("r1", "r2"))
-    assert (r1.attention, r1.calibration) == (False, False)
-    assert (r2.attention, r2.calibration) == (False, True)
 
 
 def test_train_leaves_a_run_that_describes_itself(run):
@@ -119,12 +72,6 @@ def test_train_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
         checkpoints.close()
     jax.tree.map(np.testing.assert_array_equal, states[0][0], states[1][0])
     assert states[0][1] == states[1][1]
-
-
-def whole_state(monkeypatch):
-    config = tiny_config(monkeypatch)
-    model = create_model(**config.model)
-    return create_state(model, make_optimizer(lambda _: 1.0), averaged=config.ema_decay > 0)
 
 
 def test_train_that_is_finished_stays_as_it_is(run, tmp_path, monkeypatch):
@@ -292,19 +239,6 @@ def test_checkpoints_keep_best_and_newest(tmp_path):
     checkpoints.close()
 
 
-def test_read_weights_round_trips_both_forms(tmp_path):
-    model = create_model(seed=3, **TINY)
-    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
-    variables = state["params"] | state["statistics"]
-    export_weights(tmp_path / "export", model.description, variables)
-    write_safetensors(tmp_path / "w.safetensors", model.description, variables)
-    for path in (tmp_path / "export", tmp_path / "w.safetensors"):
-        description, values = read_weights(path)
-        assert description == model.description
-        assert values.keys() == variables.keys()
-        assert all(np.array_equal(values[name], variables[name]) for name in values)
-
-
 def test_export_command_writes_what_opens_without_the_run(run, tmp_path, capsys):
     workdir, _ = run
     expected = load_variables(workdir)
@@ -315,47 +249,3 @@ def test_export_command_writes_what_opens_without_the_run(run, tmp_path, capsys)
         assert all(np.array_equal(variables[n], v) for n, v in expected[1].items())
     assert main(["export", str(workdir), "-o", str(tmp_path / "folder")]) == 2
     assert "exists" in capsys.readouterr().err
-
-
-def test_export_weights_refuses_a_folder_that_holds_something(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError, match="not empty"):
-        export_weights(tmp_path, Description(), {})
-
-
-def test_read_weights_refuses_damage(tmp_path):
-    model = create_model(**TINY)
-    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
-    variables = state["params"] | state["statistics"]
-    file = tmp_path / "w.safetensors"
-    with pytest.raises(WeightsError, match="no weights here"):
-        read_weights(file)
-    write_safetensors(file, model.description, variables)
-    content = file.read_bytes()
-    file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match=r"w\.safetensors"):
-        read_weights(file)
-    write_safetensors(file, Description(**TINY | {"units": 2}), variables)
-    with pytest.raises(WeightsError, match="do not fit"):
-        read_weights(file)
-    write_safetensors(
-        file, model.description, {k: v for k, v in variables.items() if k != "head/bias"}
-    )
-    with pytest.raises(WeightsError, match="head/bias"):
-        read_weights(file)
-
-
-def test_read_weights_refuses_changed_numbers(tmp_path):
-    model = create_model(**TINY)
-    state = create_state(model, make_optimizer(lambda _: 1.0), averaged=False)
-    variables = {k: np.asarray(v) for k, v in (state["params"] | state["statistics"]).items()}
-    file, folder = tmp_path / "w.safetensors", tmp_path / "export"
-    write_safetensors(file, model.description, variables)
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    export_weights(folder, model.description, variables)
-    (folder / "sha256").write_text("0" * 64)
-    for path in (file, folder):
-        with pytest.raises(WeightsError, match=f"{path.name}: the weights are not those that"):
-            read_weights(path)

@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from test_training_loop import tiny_config, whole_state
 from training_process import STEPS, Process, assert_same_end
+from training_runs import tiny_config, whole_state
 
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.training import Stopped, train

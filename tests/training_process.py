@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from test_training_loop import ROOT, TINY, whole_state
+from training_runs import ROOT, TINY, whole_state
 
 from jdnet_jax.training.checkpoints import Checkpoints
 

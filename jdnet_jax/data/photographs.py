@@ -13,10 +13,9 @@ from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from jdnet_jax.data.pairs import check_index
-from jdnet_jax.data.picture_files import read_rgb
+from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
 
 
 class Photographs(Protocol):
@@ -75,26 +74,17 @@ class FolderPhotographs(_InMemoryPhotographs):
         num_threads: pictures decoded at the same time.
 
     Raises:
-        ValueError: no folder, no picture in it, two pictures of one name, or a picture that cannot
-            be read as 8-bit RGB; the message names it.
+        ValueError: no folder, no picture in it, one inside that cannot be listed, two pictures of
+            one name, or a picture that cannot be read as 8-bit RGB; the message names it.
     """
 
     def __init__(self, path: str | Path, *, num_threads: int = 4) -> None:
         folder = Path(path)
         if not folder.is_dir():
             raise ValueError(f"{folder}: photographs are read from a folder, and this is none")
-        readable = {
-            extension
-            for extension, kind in Image.registered_extensions().items()
-            if kind in Image.OPEN
-        }
         files: dict[str, Path] = {}
-        for file in sorted(folder.rglob("*")):
-            inside = file.relative_to(folder)
-            hidden = any(part.startswith(".") for part in inside.parts)
-            if hidden or file.suffix.lower() not in readable or not file.is_file():
-                continue
-            name = inside.with_suffix("").as_posix()
+        for file in filter(has_picture_extension, files_inside(folder)):
+            name = file.relative_to(folder).with_suffix("").as_posix()
             if name in files:
                 raise ValueError(
                     f"{folder}: photographs are known by their name without extension, but"

@@ -6,6 +6,7 @@ or cut, drop or blend), and a silent choice would change the scores: they are re
 """
 
 import io
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +37,33 @@ class PictureHeader(NamedTuple):
     height: int
     width: int
     plain: bool
+
+
+def files_inside(folder: Path) -> list[Path]:
+    """The files of a folder and of all folders in it, sorted by path.
+
+    Hidden files and folders are left out, and links to folders are not followed.
+
+    Raises:
+        PairError: one of the folders cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:  # os.walk passes over a folder it cannot list
+        raise PairError(
+            f"{one_line(str(error.filename))}: every folder of a set is read, and this one cannot"
+            f" be ({error.strerror or error}); give yourself the permission, or move it elsewhere"
+        ) from error
+
+    found: list[Path] = []
+    for path, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(path, name) for name in files if not name.startswith(".")]
+    return sorted(file for file in found if file.is_file())
+
+
+def has_picture_extension(file: Path) -> bool:
+    """Whether Pillow has a reader for files that are called so; letter case does not count."""
+    return Image.registered_extensions().get(file.suffix.lower()) in Image.OPEN
 
 
 def read_header(file: Path) -> PictureHeader:

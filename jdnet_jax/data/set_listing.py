@@ -23,7 +23,12 @@ from jdnet_jax.data.pair_layouts import (
 )
 from jdnet_jax.data.pair_names import PREFIX, Matching, match_names, natural, visible
 from jdnet_jax.data.pairs import PairError
-from jdnet_jax.data.picture_files import DamagedPictureError, read_header
+from jdnet_jax.data.picture_files import (
+    DamagedPictureError,
+    files_inside,
+    has_picture_extension,
+    read_header,
+)
 from jdnet_jax.data.set_identity import Split, split_of
 
 
@@ -97,7 +102,7 @@ def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
 
     Raises:
         NotADirectoryError: there is no such folder.
-        ValueError: there is no picture in it.
+        ValueError: there is no picture in it, or a folder inside that cannot be listed.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: what is checked is a folder, and there is none")
@@ -112,7 +117,7 @@ def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
 
 def _sets(folder: Path, top: Path, pool: ThreadPoolExecutor) -> list[ListedSet]:
     folders, files = visible(folder)
-    pictures = [file for file in files if _has_extension(file)]
+    pictures = [file for file in files if has_picture_extension(file) and file.is_file()]
     sides = [f for f in folders if f.name.lower() in RAINY_FOLDERS | CLEAN_FOLDERS]
     if any(map(_holds_pictures, sides)) or any(PREFIX.match(file.name) for file in pictures):
         return [_list_pairs(folder, top, "auto", pool)]
@@ -149,11 +154,10 @@ def _list_pairs(
 
 
 def _list_photographs(folder: Path, top: Path, pool: ThreadPoolExecutor) -> ListedSet:
-    inside = [f for f in folder.rglob("*") if f.is_file() and not _hidden(f, folder)]
-    inside.sort(key=lambda f: natural(f.relative_to(folder).as_posix()))
-    pictures = [f for f in inside if _has_extension(f)]
+    inside = sorted(files_inside(folder), key=lambda f: natural(f.relative_to(folder).as_posix()))
+    pictures = [f for f in inside if has_picture_extension(f)]
     found = ListedSet(folder, split_of(folder, top), None)
-    others = [found.name(f) for f in inside if not _has_extension(f)]
+    others = [found.name(f) for f in inside if not has_picture_extension(f)]
     if others:
         what = f"{counted(len(others), 'file')} without the extension of a picture"
         found.findings.append(remark("other-file", what, others, "left out, as in training"))
@@ -276,13 +280,4 @@ def _keep_equal_sizes(found: ListedSet, pairs: Sequence[PairPaths]) -> None:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(_has_extension(f) for f in folder.rglob("*") if not _hidden(f, folder))
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
-
-
-def _has_extension(file: Path) -> bool:
-    kind = Image.registered_extensions().get(file.suffix.lower())
-    return kind in Image.OPEN and file.is_file()
+    return any(map(has_picture_extension, files_inside(folder)))

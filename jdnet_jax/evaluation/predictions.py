@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from jdnet_jax.data.pairs import Pair, PairSource
-from jdnet_jax.data.picture_files import read_rgb
+from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
 from jdnet_jax.evaluation.results import Evaluation
 from jdnet_jax.evaluation.scores import (
     ALL_PROTOCOLS,
@@ -51,7 +49,8 @@ def evaluate_predictions(
         NotADirectoryError: if there is no such folder.
         ValueError: if predictions are missing, belong to no pair or come twice, if a file is no
             8-bit RGB or grey picture, has another size than the clean picture, or is too small for
-            a protocol, or if a protocol is unknown. The message names the files.
+            a protocol, if a folder inside cannot be listed, or if a protocol is unknown. The
+            message names the files.
     """
     only = str(directory)
     return evaluate_folders(
@@ -131,14 +130,7 @@ def _reader(files: Mapping[str, Path], edition: str) -> Predict:
 def _picture_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise NotADirectoryError(f"predictions are read from a folder, {directory} is none")
-    readable = {e for e, name in Image.registered_extensions().items() if name in Image.OPEN}
-    return sorted(
-        file
-        for file in directory.rglob("*")
-        if file.is_file()
-        and file.suffix.lower() in readable
-        and not any(part.startswith(".") for part in file.relative_to(directory).parts)
-    )
+    return list(filter(has_picture_extension, files_inside(directory)))
 
 
 def _match(

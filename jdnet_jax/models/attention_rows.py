@@ -165,18 +165,8 @@ def _backward(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array)
     own = _agreement(gradient, result)  # [b, g, h, w], the softmax's own term
     d_query, d_relation, d_position, d_kernel = _backward_queries(o, log_total, gradient, own)
     d_key, d_value = _backward_keys(o, log_total, gradient, own)
-    return (
-        Operands(
-            d_query,
-            d_key,
-            d_value,
-            d_relation,
-            d_position,
-            d_kernel,
-            jnp.zeros_like(o.y),
-            jnp.zeros_like(o.x),
-        ),
-    )
+    d_coordinates = (jnp.zeros_like(o.y), jnp.zeros_like(o.x))
+    return (Operands(d_query, d_key, d_value, d_relation, d_position, d_kernel, *d_coordinates),)
 
 
 def _agreement(gradient: jax.Array, value: jax.Array) -> jax.Array:
@@ -238,12 +228,7 @@ def _backward_queries(
     d_kernel = jnp.stack(
         [jnp.stack([part.sum() for part in parts]) for parts in (sums.kernel_x, sums.kernel_y)]
     )
-    return (
-        jnp.stack(sums.query, 1),
-        per_map(sums.relation),
-        per_map(sums.position),
-        d_kernel,
-    )
+    return jnp.stack(sums.query, 1), per_map(sums.relation), per_map(sums.position), d_kernel
 
 
 class Sums(NamedTuple):
