@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from jdnet_jax.heap import give_back_freed_memory
 
 
 def default_folder() -> Path:
@@ -52,16 +53,9 @@ class Compiled:
         signature = tree, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
         if signature not in self._programs:
             self._programs[signature] = self._function.lower(*arguments).compile()
-            _give_back_freed_memory()
+            give_back_freed_memory()
         return self._programs[signature](*arguments)
 
     def __len__(self) -> int:
         """Programs compiled so far."""
         return len(self._programs)
-
-
-def _give_back_freed_memory() -> None:
-    """Asks the C library to return what is free to the system; only glibc can be asked."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-    if trim is not None:
-        trim(0)
