@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +23,29 @@ DEFAULT_WEIGHTS = "small"
 """The bundled weights that are used where none are named."""
 
 
+class Trained(NamedTuple):
+    """A trained network.
+
+    Fields:
+        description: what it is built from.
+        variables: by name.
+        training: the settings of its training, as its checkpoint has them; None for weights in
+            other forms, which do not tell.
+    """
+
+    description: Description
+    variables: dict[str, np.ndarray]
+    training: Mapping[str, Any] | None
+
+
 def load_variables(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
-    """The description and the variables of trained weights.
+    """The description and the variables of trained weights: as `load_trained`, less the rest."""
+    trained = load_trained(path)
+    return trained.description, trained.variables
+
+
+def load_trained(path: str | Path) -> Trained:
+    """Reads trained weights.
 
     Args:
         path: A name of bundled weights, a safetensors file, an orbax export, a run directory (its
@@ -37,7 +59,7 @@ def load_variables(path: str | Path) -> tuple[Description, dict[str, np.ndarray]
         return _from_run(folder / "checkpoints", None)
     if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
         return _from_run(folder.parent, int(folder.name))
-    return read_weights(folder if folder.exists() else path)
+    return Trained(*read_weights(folder if folder.exists() else path), None)
 
 
 def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str = "rows") -> JDNet:
@@ -53,7 +75,7 @@ def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str
     return fill(abstract_model(description, compute), variables)
 
 
-def _from_run(folder: Path, step: int | None) -> tuple[Description, dict[str, np.ndarray]]:
+def _from_run(folder: Path, step: int | None) -> Trained:
     try:
         with (
             quiet_reading(),
@@ -74,4 +96,4 @@ def _from_run(folder: Path, step: int | None) -> tuple[Description, dict[str, np
             "one by its step."
         )
     check_variables(description, variables, origin=str(folder / str(step)))
-    return description, variables
+    return Trained(description, variables, config)

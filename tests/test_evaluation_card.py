@@ -218,7 +218,14 @@ def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path)
     assert card.weights.network == network[0].to_dict()
     assert card.weights.path == str(tmp_path / "w.safetensors")
     assert card.command == ["eval.py", "--these=words"]
-    assert card.config == config.to_dict()
+    # What it read, and nothing about a training that these weights do not come from.
+    assert card.config == {
+        "test_pairs": config.test_pairs,
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "data": {name: config.data[name] for name in ("rain_style", "data_dir", "manual_dir")},
+    }
+    assert card.weights.training is None
     assert {"jdnet_jax", "jax", "dm-pix", "pillow"} <= card.environment["versions"].keys()
     assert card.evaluation.table(label=str(tmp_path / "w.safetensors")) == table
     assert (out / "table.md").read_text() == table

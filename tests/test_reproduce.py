@@ -81,6 +81,10 @@ def test_render_gives_means_and_spread():
     ]
     assert "mean and standard deviation of 2 trainings each. The paper names no protocol" in text
     assert text.endswith("\n- Pairs: made pairs; sha256 0.\n")
+    by = ["abc", None, "abc"]
+    mixed = render("Losses", ["Loss"], lines(cards), note="A note.", trained_by=by)
+    known = "abc (2); an unknown revision (1). What they draw and compute may differ.\n"
+    assert mixed == f"{text}- Trained by the program as of: {known}"
     single = render("Losses", ["Loss"], lines([of[:1] for of in cards]))
     assert rows(single)[1][3:5] == ["20.00", "0.5000"]
     assert "one training each" in single
@@ -216,4 +220,4 @@ def test_reproduce_trains_what_is_missing_and_prints_both(tmp_path, capfd, monke
     (tmp_path / "train" / "rainy" / "0.png").unlink()
     (tmp_path / "train" / "clean" / "0.png").unlink()
     assert cli.main(["reproduce", *other, "--seeds", "1"]) == 2
-    assert "data.pairs to other pictures" in capfd.readouterr().err
+    assert "data.pairs: the pictures in" in capfd.readouterr().err

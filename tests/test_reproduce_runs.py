@@ -113,7 +113,7 @@ def test_a_training_under_other_settings_is_refused(finished, settings, change, 
 def test_a_training_on_other_pictures_is_refused(finished, settings, tmp_path, gone):
     for side in ("rainy", "clean"):
         (tmp_path / gone.format(side)).unlink(missing_ok=True)
-    with pytest.raises(ValueError, match=rf"data\.{gone.split('/')[0]} to other pictures"):
+    with pytest.raises(ValueError, match=rf"data\.{gone.split('/')[0]}: the pictures in .* others"):
         runs._check_training(finished, resolved("small", settings))
 
 
@@ -134,6 +134,14 @@ def test_a_training_that_does_not_tell_its_pictures_is_taken_by_their_names(
     )
     with pytest.raises(ValueError, match=r"data\.pairs from '.*pairs' to 'other'"):
         runs._check_training(last, resolved("small", settings | {"data.pairs": "other"}))
+
+
+def test_trained_by_is_what_the_run_tells(tmp_path):
+    assert runs.trained_by(tmp_path) is None
+    (tmp_path / "environment.json").write_text("{")
+    assert runs.trained_by(tmp_path) is None
+    (tmp_path / "environment.json").write_text('{"revision": "abc"}')
+    assert runs.trained_by(tmp_path) == "abc"
 
 
 def test_a_damaged_checkpoint_is_named(finished, settings):

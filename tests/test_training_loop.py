@@ -12,7 +12,7 @@ from jdnet_jax import Restorer, create_model
 from jdnet_jax.cli import main
 from jdnet_jax.evaluation.command import evaluate
 from jdnet_jax.models import Description
-from jdnet_jax.pretrained import load_variables
+from jdnet_jax.pretrained import load_trained, load_variables
 from jdnet_jax.training import train
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.optimizer import make_optimizer
@@ -155,6 +155,9 @@ def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
     workdir, best = run
     description, variables = load_variables(workdir)
     assert description == Description(**TINY)
+    # A run tells how it was trained.
+    trained = load_trained(workdir).training
+    assert trained == json.loads((workdir / "config.json").read_text())
     exported = workdir / "weights"
     moved = tmp_path / "elsewhere"
     exported.rename(moved)  # an export needs nothing of the run

@@ -33,11 +33,14 @@ class Weights:
         path: as it was named.
         sha256: of its variables, see `jdnet_jax.weights.weights_sha256`.
         network: the description that it is built from.
+        training: the settings that it was trained with; None where the weights do not tell, which
+            those of a run do and exports do not.
     """
 
     path: str
     sha256: str
     network: Mapping[str, Any]
+    training: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Card:
         weights: the network; None where pictures of another method were scored.
         predictions: the folder of those pictures; None where a network was scored.
         command: the command line, by words.
-        config: the settings.
+        config: the settings that the evaluation read; how a network was trained is in `weights`.
         environment: versions, devices and, run from a clone, the commit of the program, see
             `jdnet_jax.training.loop.environment`.
     """
@@ -188,6 +191,7 @@ def _from_dict(content: object) -> Card:
             path=_field(weights, "path", str),
             sha256=_field(weights, "sha256", str),
             network=_field(weights, "network", dict),
+            training=_optional(weights, "training", dict),
         ),
         predictions=_optional(content, "predictions", str),
         command=command,

@@ -25,7 +25,7 @@ from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predicti
 from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import evaluate_pairs
 from jdnet_jax.models import Compute, abstract_model, fill
-from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_variables
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
@@ -87,9 +87,12 @@ def evaluate(
     scored = None
     if weights is not None:
         # Read once: the best checkpoint of a run that is still training may change.
-        description, variables = load_variables(weights)
+        description, variables, training = load_trained(weights)
         scored = Weights(
-            path=weights, sha256=weights_sha256(variables), network=description.to_dict()
+            path=weights,
+            sha256=weights_sha256(variables),
+            network=description.to_dict(),
+            training=training,
         )
         model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
         if folder is not None and overwrite:
@@ -122,7 +125,7 @@ def evaluate(
             weights=scored,
             predictions=predictions,
             command=tuple(command),
-            config=config.to_dict(),
+            config=_read_here(config),
             environment=_environment(),
         )
         card.write(folder / CARD_FILE)
@@ -240,6 +243,17 @@ def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
         )
     for file in files:
         file.unlink()
+
+
+def _read_here(config: ConfigDict) -> dict[str, Any]:
+    """What an evaluation reads of a config; the rest is about a training, perhaps another one's."""
+    data = {name: config.data[name] for name in ("rain_style", "data_dir", "manual_dir")}
+    return {
+        "test_pairs": config.test_pairs,
+        "dtype": config.dtype,
+        "seed": config.seed,
+        "data": data,
+    }
 
 
 def open_test_pairs(config: ConfigDict) -> PairSource:

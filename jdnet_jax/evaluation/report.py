@@ -97,7 +97,7 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
         ),
         scores=_score_table(evaluation, shown),
         facts=_list(_facts(card)),
-        config=escape(json.dumps(dict(card.config), indent=2)),
+        settings=_settings(card),
         style=style,
         style_hash=_policy_hash(style),
         script=script,
@@ -105,6 +105,17 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
     )
     # A file name that is no UTF-8 holds lone surrogates, which no page can: they become "?".
     write_whole(path, page.encode("utf-8", "replace"))
+
+
+def _settings(card: Card) -> str:
+    told = {"Settings of the evaluation": card.config}
+    if card.weights is not None and card.weights.training is not None:
+        told["Settings of the training"] = card.weights.training
+    return "\n".join(
+        f"<details>\n<summary>{title}</summary>\n"
+        f"<pre>{escape(json.dumps(dict(settings), indent=2))}</pre>\n</details>"
+        for title, settings in told.items()
+    )
 
 
 def _part(name: str) -> str:

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jdnet_jax.reproduce.apart import check_apart
     from jdnet_jax.reproduce.configs import check_clone
     from jdnet_jax.reproduce.render import Line, render
-    from jdnet_jax.reproduce.runs import open_test
+    from jdnet_jax.reproduce.runs import open_test, trained_by
 
     check_clone()
     table = TABLES[arguments.table]
@@ -95,12 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
         for name, test in plan.tests.items():
             if name not in opened:
                 opened[name] = open_test(plan.config, plan.settings, test)
-    lines = []
+    lines, revisions = [], []
     for row, plan in zip(table.rows, plans, strict=True):
-        cards = [_score(plan, seed, opened, arguments.output / arguments.scale) for seed in seeds]
+        folders = [arguments.output / arguments.scale / f"{plan.name}_seed{s}" for s in seeds]
+        cards = [_score(plan, s, opened, f) for s, f in zip(seeds, folders, strict=True)]
+        revisions += [trained_by(folder) for folder in folders]
         label = (row.small if small else None) or row.label
         lines.append(Line(label, row.paper, opened[plan.own_test].data, cards))
-    text = render(table.title, table.columns, lines, note=_note(table, arguments) if small else "")
+    note = _note(table, arguments) if small else ""
+    text = render(table.title, table.columns, lines, note=note, trained_by=revisions)
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / f"{arguments.table}_{arguments.scale}.md"
     write_whole(file, text.encode())
@@ -160,7 +163,7 @@ def _score(plan: _Plan, seed: int, opened: Mapping[str, ScoredOn], folder: Path)
     cards = train_and_score(
         plan.config,
         plan.settings | {"seed": str(seed)},
-        folder / f"{plan.name}_seed{seed}",
+        folder,
         steps=plan.steps,
         tests={name: opened[name] for name in plan.tests},
     )

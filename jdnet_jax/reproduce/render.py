@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,14 @@ class Line:
     cards: Sequence[Card]
 
 
-def render(title: str, columns: Sequence[str], lines: Sequence[Line], *, note: str = "") -> str:
+def render(
+    title: str,
+    columns: Sequence[str],
+    lines: Sequence[Line],
+    *,
+    note: str = "",
+    trained_by: Sequence[str | None] = (),
+) -> str:
     """The table as Markdown, ours beside the paper's.
 
     Args:
@@ -36,10 +44,13 @@ def render(title: str, columns: Sequence[str], lines: Sequence[Line], *, note: s
         columns: Headings of the labels.
         lines: All have as many trainings.
         note: A paragraph that stands before the table.
+        trained_by: The revision of the program that each training ran with, None where it is not
+            known.
 
     Returns:
         Markdown that ends with a newline. With several trainings, means and sample standard
-        deviations. Below the table stand the fingerprints of all pairs that were scored on.
+        deviations. Below the table stand the fingerprints of all pairs that were scored on, and the
+        revisions.
 
     Raises:
         ValueError: A card is not of the pairs of its line.
@@ -77,6 +88,11 @@ def render(title: str, columns: Sequence[str], lines: Sequence[Line], *, note: s
         f"- Pairs: {markdown_text(edition)}; sha256 {sha256}.\n"
         for sha256, edition in scored_on.items()
     )
+    revisions = Counter(revision or "an unknown revision" for revision in trained_by)
+    if revisions:
+        of = "; ".join(f"{revision} ({number})" for revision, number in revisions.items())
+        warning = " What they draw and compute may differ." if len(revisions) > 1 else ""
+        prints += f"- Trained by the program as of: {of}.{warning}\n"
     table = markdown_table(cells, text_columns=texts)
     return "\n".join([f"{title}\n", *([f"{note}\n"] if note else []), table, legend, prints])
 

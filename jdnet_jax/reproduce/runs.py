@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -105,6 +106,19 @@ def train_and_score(
             )
         cards[name] = card
     return cards
+
+
+def trained_by(folder: Path) -> str | None:
+    """The revision of the program that last went on with a training, where its run tells.
+
+    Args:
+        folder: The run directory.
+    """
+    try:
+        told = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+        return str(told["revision"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _check_training(last: Path, config: ConfigDict) -> None:

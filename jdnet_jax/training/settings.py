@@ -174,7 +174,13 @@ def differences(
         assert pictures_before is not None
         told.pop(name, None)
         if pictures_before.get(part) != pictures.get(part):
-            told[name] = f"{name} to other pictures ({before.get(name)!r} to {now.get(name)!r})"
+            here = (before.get(name), now.get(name))
+            inside = f" in {here[1]!r}" if here[1] else ""  # else they are held out of the others
+            told[name] = (
+                f"{name}: the pictures{inside} are others now"
+                if here[0] == here[1]
+                else f"{name} to other pictures ({here[0]!r} to {here[1]!r})"
+            )
     return told
 
 

@@ -224,7 +224,8 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
     except Exception as error:  # damage shows as errors of the library, of JSON and of NumPy
         raise WeightsError(
             f"{file}: this is no safetensors file with a JDNet's description ({reason(error)}); "
-            "export it again, or convert it first."
+            "export it again; `python -m jdnet_jax import-authors` converts those of the authors' "
+            "program."
         ) from error
     return fields, values, metadata.get("sha256")
 
