@@ -236,6 +236,23 @@ def test_check_data_duplicate_clean_under_two_rains(tmp_path):
     }
 
 
+def test_check_data_test_pairs_called_train(tmp_path):
+    root = tmp_path / "rain100h_train3"
+    for number, background in ((3, 3), (4, 3), (5, 5)):
+        clean = scene(background)
+        save(clean, root / f"clean/{number}.png")
+        # In every column, as heavy rain; less would contradict the folder's name.
+        save(with_rain(clean, number, streaks=clean.shape[1]), root / f"rainy/{number}.png")
+    findings = check(tmp_path, root)[1]["sets"][0]["findings"]
+    assert {"repeated-background", "test-pairs"} <= {f["kind"] for f in findings}
+    # Others may share a background in a training set.
+    (root / "clean/4.png").rename(root / "clean/8.png")
+    (root / "rainy/4.png").rename(root / "rainy/8.png")
+    findings = check(tmp_path, root)[1]["sets"][0]["findings"]
+    assert "repeated-background" in {f["kind"] for f in findings}
+    assert "test-pairs" not in {f["kind"] for f in findings}
+
+
 def test_check_data_collects_all_findings(tmp_path):
     root = write_pairs(tmp_path / "set", range(8))
     for spoil in (identical, unreadable_pixels, no_clean_partner, swapped):

@@ -166,7 +166,9 @@ def _named(
                 f"{counted(count, 'pair')} {'makes' if count == 1 else 'make'} no published edition"
                 f" of {published.title} {chosen}, which has {counts}",
                 (),
-                "complete the download, or say beside every score that it is on a part",
+                "complete the download, or say beside every score that it is on a part"
+                if chosen == "test"
+                else "complete the download, or say of what learns here that it is from a part",
             )
         )
     elif published is RAIN100H and chosen == "test" and count == 100:
