@@ -9,7 +9,7 @@ the others, by `--coordinator_address`, `--num_processes` and `--process_id` or 
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from configs import default
@@ -39,11 +39,11 @@ flags.mark_flag_as_required("config")
 
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
-    logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import Stopped, join, train
+    from jdnet_jax.training import Stopped, join, silence_orbax, train
 
+    silence_orbax()
     # Going on with a training does not compile its step again.
     keep_compiled(Path(WORKDIR.value) / "compiled")
     try:
