@@ -17,13 +17,13 @@ from jdnet_jax.data.pairs import InMemoryPairs
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.data.sources import TrainingData, content_hashes, rain_style
 from jdnet_jax.heap import give_back_freed_memory
+from jdnet_jax.leaving import Leaving, Stopped
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
-from jdnet_jax.training.leaving import Leaving, Stopped
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
@@ -63,9 +63,9 @@ def train(
         Stopped: SIGTERM or Ctrl-C asked the training to stop.
     """
     workdir = Path(workdir).expanduser()
-    check_same("the settings", [config.to_dict(), sorted(allow_changed)])
+    check_same("the settings", config.to_dict() | {"allow_changed": sorted(allow_changed)})
     with together("setting up the training"):
-        check_settings(config)
+        check_settings(config, device_count=jax.device_count())
         description = Description(**config.model)
         loss, style = loss_function(config.loss), rain_style(config.data.rain_style)
         schedule = learning_rate_schedule(
