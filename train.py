@@ -14,6 +14,8 @@ from ml_collections import config_flags
 
 from configs import default
 from jdnet_jax import programs
+from jdnet_jax.leaving import Leaving
+from jdnet_jax.messages import one_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string(
@@ -39,6 +41,14 @@ flags.mark_flag_as_required("config")
 
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
+    if not WORKDIR.value.strip():
+        raise SystemExit("train.py: error: workdir must name a folder, got an empty name")
+    with Leaving():  # before the seconds that JAX takes to be imported
+        run()
+
+
+def run() -> None:
+    """Trains; signals are listened to."""
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
     from jdnet_jax.training import Stopped, join, silence_orbax, train
@@ -58,7 +68,7 @@ def main(_: list[str]) -> None:
         print(f"train.py: {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
-        raise SystemExit(f"train.py: error: {error}") from error
+        raise SystemExit(one_line(f"train.py: error: {error}".replace("\n", " "))) from error
     except RuntimeError as error:
         if NUM_PROCESSES.value is None and CLUSTER.value is None:
             raise

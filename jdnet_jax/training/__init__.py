@@ -1,6 +1,6 @@
 """Training: optimiser, step, checkpoints, validation and the loop that joins them."""
 
-from jdnet_jax.training.leaving import Stopped
+from jdnet_jax.leaving import Stopped
 from jdnet_jax.training.loop import train
 from jdnet_jax.training.orbax_voice import silence_orbax
 from jdnet_jax.training.processes import join

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from jdnet_jax.training.leaving import Stopped
+from jdnet_jax.leaving import Stopped
 from jdnet_jax.training.metrics_log import MetricsLog
 from jdnet_jax.training.tensorboard import TensorBoardFile
 from jdnet_jax.training.write_errors import told_of
