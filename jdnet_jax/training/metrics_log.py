@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jdnet_jax.whole_files import write_whole
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -50,3 +52,9 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
 
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry) + "\n"
+
+
+def take_back_validation(workdir: Path, step: int) -> None:
+    """Takes a step's validation out of the log: it was logged, but its checkpoint not replaced."""
+    lines = [e for e in read_metrics(workdir) if (e["step"], e["part"]) != (step, "validation")]
+    write_whole(workdir / METRICS_FILE, "".join(_line(entry) for entry in lines).encode())
