@@ -8,7 +8,7 @@ GOOD = b'{"step": 1, "part": "train"}\n'
 
 
 BAD = [b"", b"\0\0\0", b"\xff\xfe", b'{"step": 2, "pa', b"[1]", b"[" * 100_000]
-NO_STEP = [b'{"part": "train"}', b'{"step": "2"}', b'{"step": true}']
+NO_STEP = [b'{"part": "train"}', b'{"step": 2}', b'{"step": "2"}', b'{"step": true}']
 
 
 @pytest.mark.parametrize("line", [*BAD, *NO_STEP], ids=lambda line: repr(line[:20]))

@@ -24,6 +24,7 @@ from jdnet_jax.models.variables import split_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
+from jdnet_jax.training.metrics_log import take_back_validation
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
@@ -185,7 +186,11 @@ def train(
         def is_due(step: int, every: int) -> bool:
             return step % every == 0 or step == config.train_steps
 
-        if position is not None and position.validation_due:
+        # A step at which it was stopped can have become the last by another train_steps.
+        ends_here = first == config.train_steps and checkpoints.scores(first) is None
+        if position is not None and (position.validation_due or ends_here):
+            if is_first():
+                take_back_validation(workdir, first)
             keep(host_state, validate=True, replace=True)
         timed, started = 0, time.perf_counter()
         checked = FiniteSteps(workdir)

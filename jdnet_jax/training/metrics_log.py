@@ -67,14 +67,26 @@ def _entry(line: bytes, file: Path, number: int) -> dict[str, Any]:
         entry = json.loads(line)
     except (ValueError, RecursionError):  # a UnicodeDecodeError is a ValueError
         entry = None
-    if not isinstance(entry, dict) or type(entry.get("step")) is not int:
+    if not isinstance(entry, dict) or type(entry.get("step")) is not int or "part" not in entry:
         raise ValueError(
-            f"{file}, line {number}: every line is a JSON object with a whole number as its "
-            f"'step', got {one_line(repr(line[:80]))}; correct this line or take it out (the "
-            "training reads nothing else from this file)"
+            f"{file}, line {number}: every line is a JSON object with a 'part' and a whole number "
+            f"as its 'step', got {one_line(repr(line[:80]))}; correct this line or take it out "
+            "(the training reads nothing else from this file)"
         )
     return entry
 
 
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry) + "\n"
+
+
+def take_back_validation(workdir: Path, step: int) -> None:
+    """Takes a step's validation out of the log: it was logged, but its checkpoint not replaced.
+
+    Raises:
+        ValueError: As `read_metrics`.
+        WriteError: The disk refuses.
+    """
+    lines = [e for e in read_metrics(workdir) if (e["step"], e["part"]) != (step, "validation")]
+    with told_of(workdir / METRICS_FILE):
+        write_whole(workdir / METRICS_FILE, "".join(_line(entry) for entry in lines).encode())
