@@ -9,11 +9,13 @@ the others, by `--coordinator_address`, `--num_processes` and `--process_id` or 
 import sys
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from configs import default
 from jdnet_jax import programs
+from jdnet_jax.leaving import Leaving
+from jdnet_jax.messages import one_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string(
@@ -39,11 +41,19 @@ flags.mark_flag_as_required("config")
 
 def main(_: list[str]) -> None:
     """Trains as the flags say."""
-    logging.set_verbosity(logging.WARNING)  # Orbax tells much of its inner life
+    if not WORKDIR.value.strip():
+        raise SystemExit("train.py: error: workdir must name a folder, got an empty name")
+    with Leaving():  # before the seconds that JAX takes to be imported
+        run()
+
+
+def run() -> None:
+    """Trains; signals are listened to."""
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import Stopped, join, train
+    from jdnet_jax.training import Stopped, join, silence_orbax, train
 
+    silence_orbax()
     # Going on with a training does not compile its step again.
     keep_compiled(Path(WORKDIR.value) / "compiled")
     try:
@@ -58,7 +68,7 @@ def main(_: list[str]) -> None:
         print(f"train.py: {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
-        raise SystemExit(f"train.py: error: {error}") from error
+        raise SystemExit(one_line(f"train.py: error: {error}".replace("\n", " "))) from error
     except RuntimeError as error:
         if NUM_PROCESSES.value is None and CLUSTER.value is None:
             raise

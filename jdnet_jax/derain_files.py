@@ -104,10 +104,28 @@ def derain_files(
     return run_plan(plan, restore, overwrite=overwrite, progress=progress)
 
 
-def run_plan(plan: Plan, restore: Restore, *, overwrite: bool, progress: bool) -> Summary:
-    """Derains the pictures of a plan; arguments as for `derain_files`."""
+def run_plan(
+    plan: Plan,
+    restore: Restore,
+    *,
+    overwrite: bool,
+    progress: bool,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Summary:
+    """Derains the pictures of a plan.
+
+    Args:
+        plan: what goes where.
+        restore: as for `derain_files`.
+        overwrite: whether files that exist may be replaced.
+        progress: whether several pictures get a progress bar on stderr.
+        tell: is given what fails and what is damaged, a line each, when it happens: the batch may
+            never come to its end.
+    """
     done: list[Path] = []
     failed = list(plan.unreadable)
+    for _, message in failed:
+        tell(f"error: {message}")
     damaged: list[tuple[Path, str]] = []
     hidden = not progress or len(plan.jobs) < 2
     with tqdm(plan.jobs, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True) as bar:
@@ -125,11 +143,20 @@ def run_plan(plan: Plan, restore: Restore, *, overwrite: bool, progress: bool) -
             # memory is full. Anything else is a fault of the program and stops the batch.
             except (OSError, ValueError, RuntimeError, MemoryError) as error:
                 failed.append((job.source, _message(job.source, error)))
+                tell(f"error: {failed[-1][1]}")
                 bar.set_postfix(failed=len(failed))
             else:
                 done.append(job.output)
                 damaged += [(job.source, str(warning.message)) for warning in told]
+                for warning in told:
+                    tell(f"warning: {warning.message}")
     return Summary(tuple(done), plan.skipped, tuple(failed), tuple(damaged))
+
+
+def _tell(message: str) -> None:
+    """A line on stderr, above the progress bar."""
+    tqdm.write(f"jdnet_jax: {message}", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def _message(source: Path, error: Exception) -> str:
@@ -209,6 +236,7 @@ def run(arguments: argparse.Namespace) -> int:
         recursive=not arguments.no_recursive,
         suffix=suffix,
     )
+    overwrite, progress = arguments.overwrite, not arguments.quiet
     if plan.jobs:
         # jax takes seconds: after the names are checked
         from jdnet_jax.compiled import default_folder, keep_compiled
@@ -222,14 +250,12 @@ def run(arguments: argparse.Namespace) -> int:
         }
         given = {name: value for name, value in options.items() if value is not None}
         restore: Restore = Restorer.from_pretrained(**given)
-        overwrite, progress = arguments.overwrite, not arguments.quiet
-        summary = run_plan(plan, restore, overwrite=overwrite, progress=progress)
-    else:
-        summary = Summary((), plan.skipped, plan.unreadable)
-    for _, message in summary.damaged:
-        print(f"jdnet_jax: warning: {message}", file=sys.stderr)
-    for _, message in summary.failed:
-        print(f"jdnet_jax: error: {message}", file=sys.stderr)
+    else:  # nothing but what is skipped and what cannot be read
+
+        def restore(picture: Samples) -> Samples:
+            return picture
+
+    summary = run_plan(plan, restore, overwrite=overwrite, progress=progress, tell=_tell)
     if not arguments.quiet:
         print(_told(summary, arguments.output))
     return 1 if summary.failed else 0

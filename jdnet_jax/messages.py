@@ -4,13 +4,16 @@ import unicodedata
 
 
 def one_line(text: str) -> str:
-    r"""A message without line breaks and control characters.
+    r"""A message without line breaks, control characters and those that change the direction.
 
-    File names may hold them, and would break lines or steer the terminal. They are shown as Python
-    writes them, `\n` or `\x1b`. Bytes that are no text (surrogates) stay, as the name is no other.
+    File names may hold them, and would break lines, steer the terminal or turn a line around. They
+    are shown as Python writes them, `\n` or `\x1b`. Bytes that are no text (surrogates) stay, as
+    the name is no other.
     """
     return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in _BREAKING else c
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in _BREAKING or c in _TURNING
+        else c
         for c in text
     )
 
@@ -21,3 +24,6 @@ def reason(error: BaseException) -> str:
 
 
 _BREAKING = ("Cc", "Zl", "Zp")  # control characters, and Unicode's line and paragraph separators
+# Unicode's controls of the direction of text. Letters that join others (ZWJ) are of one kind with
+# them, and stay.
+_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -11,6 +11,7 @@ import numpy as np
 
 from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
+from jdnet_jax.training.checkpoint_folders import CheckpointError, UnreadableError
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import (
     WeightsError,
@@ -85,10 +86,13 @@ def _from_run(folder: Path, step: int | None) -> Trained:
             if step is not None:
                 variables, config = checkpoints.restore_model(step)
                 description = Description.from_dict(config["model"])
-    except Exception as error:  # what orbax and tensorstore raise is of many types
+    except Exception as error:  # a damaged description shows as errors of many types
+        told = reason(error)
+        if not isinstance(error, CheckpointError | UnreadableError):
+            told = f"the checkpoint is damaged ({told})"
         raise WeightsError(
-            f"{folder if step is None else folder / str(step)}: the checkpoint is damaged "
-            f"({reason(error)}). Name another one by its step, <run>/checkpoints/<step>."
+            f"{folder if step is None else folder / str(step)}: {told}. Name another one by its "
+            "step, <run>/checkpoints/<step>."
         ) from error
     if step is None:
         raise WeightsError(

@@ -7,6 +7,7 @@ wrong with it, or with a flag, ends the program with one line that says where.
 from __future__ import annotations
 
 import functools
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,7 +36,12 @@ def run(
         defaults: `get_config` of `configs/default.py`: the settings there are.
         argv: The command line; by default that of the process.
     """
-    app.run(main, argv=argv, flags_parser=functools.partial(parse_flags, defaults=defaults))
+    parser = functools.partial(parse_flags, defaults=defaults)
+    try:
+        app.run(main, argv=argv, flags_parser=parser)
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def parse_flags(

@@ -9,7 +9,8 @@ from picture_folders import darker, files, identity, never, picture, tree
 from PIL import Image
 
 from jdnet_jax import derain_files as module
-from jdnet_jax.derain_files import derain_files
+from jdnet_jax.derain_files import derain_files, run_plan
+from jdnet_jax.derain_plan import plan_derain
 
 
 def test_kinds_of_pictures_are_kept(tmp_path):
@@ -65,6 +66,22 @@ def test_a_batch_goes_on_after_failures(tmp_path):
     for path, message in summary.failed:
         assert path.name in message
         assert "\n" not in message
+
+
+def test_run_plan_tells_of_a_failure_when_it_happens(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"no picture")
+    Image.new("RGB", (8, 8)).save(tmp_path / "in" / "b.png")
+    told = []
+
+    def restore(rgb):
+        assert len(told) == 1
+        assert told[0].startswith(f"error: {tmp_path / 'in' / 'a.png'}: ")
+        return rgb
+
+    plan = plan_derain([tmp_path / "in"], tmp_path / "out")
+    summary = run_plan(plan, restore, overwrite=False, progress=False, tell=told.append)
+    assert (len(summary.done), len(summary.failed), len(told)) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -209,14 +209,14 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, weights, capfd, monkeypa
         (tmp_path / "in" / name).write_bytes(PNG)
     (tmp_path / "in" / "a.png").chmod(0)
     if os.geteuid() == 0:  # may read everything
-        read = Path.read_bytes
+        open_file = Path.open
 
-        def refuse(path):
+        def refuse(path, *arguments):
             if path.name == "a.png":
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
-            return read(path)
+            return open_file(path, *arguments)
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
     assert derain(tmp_path / "in", "-o", tmp_path / "out", "--weights", weights, "--quiet") == 1
     expected = {"a.png": "(Permission denied); give yourself the permission to read it"}
     check_errors(capfd.readouterr().err, tmp_path / "in", expected)

@@ -1,5 +1,7 @@
 """What is no single picture of known black and white, and is refused in one line."""
 
+import os
+import stat
 import struct
 
 import cv2
@@ -20,6 +22,22 @@ def test_read_picture_refuses_what_is_no_picture(tmp_path):
     refused(save(tmp_path, "empty.png", b""), "empty")
     refused(save(tmp_path, "text.png", b"Dear reader,\n" * 99), "no picture")
     refused(save(tmp_path, "document.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/version"), reason="files of no size are Linux's")
+def test_read_picture_reads_no_file_of_no_size(tmp_path):
+    """The system makes it up while it is read, or keeps the reader waiting, as /proc/kmsg does."""
+    (tmp_path / "a.png").symlink_to("/proc/version")
+    refused(tmp_path / "a.png", "the file is empty")
+
+
+def test_read_picture_reads_no_more_than_any_picture_has(tmp_path, monkeypatch):
+    path = save(tmp_path, "a.png", b"?" * 5000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    refused(path, "5000 bytes", "1600")
+    small = os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, 7, 0, 0, 0))  # as it was a moment before
+    monkeypatch.setattr("jdnet_jax.pictures.file_bytes.os.stat", lambda _: small)
+    refused(path, "larger than 1600 bytes; cut")
 
 
 @pytest.mark.parametrize("size", [(3, 9), (9, 3), (1, 1)])

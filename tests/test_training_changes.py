@@ -16,7 +16,8 @@ from training_runs import tiny_config
 from jdnet_jax.data.rain_styles import STYLES
 from jdnet_jax.data.sources import content_hashes, open_training_data
 from jdnet_jax.training import loop, train
-from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
+from jdnet_jax.training.checkpoint_folders import CheckpointError
+from jdnet_jax.training.checkpoints import Checkpoints
 
 STEPS = {"train_steps": 3, "checkpoint_every_steps": 1, "log_every_steps": 1}
 

@@ -1,6 +1,7 @@
 """Training from a config to checkpoints and an export, stopped and gone on with."""
 
 import json
+import math
 import shutil
 
 import jax
@@ -16,6 +17,7 @@ from jdnet_jax.pretrained import load_trained, load_variables
 from jdnet_jax.training import train
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.optimizer import make_optimizer
+from jdnet_jax.training.settings import check_settings
 from jdnet_jax.training.state import create_state
 
 
@@ -105,7 +107,9 @@ def test_train_ablations_without_batch_statistics(attention, tmp_path, monkeypat
     train(config, tmp_path / "run")
     config.train_steps = 3
     train(config, tmp_path / "run")
-    assert "going on from step 2, to step 3" in (tmp_path / "run" / "train.log").read_text()
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "going on from step 2, to step 3" in log
+    assert "now other: train_steps from 2 to 3, and with it the learning rate" in log
     description, variables = load_variables(tmp_path / "run")
     assert (description.attention, description.calibration) == (attention, False)
     assert any(name.endswith("/mean") for name in variables) == attention
@@ -134,6 +138,10 @@ def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeyp
         ("train_steps", 0),
         ("log_every_steps", 0),
         ("learning_rate", 0.0),
+        ("learning_rate", math.inf),
+        ("clip_norm", -1.0),
+        ("clip_norm", 0.0),
+        ("clip_norm", math.nan),
         ("ema_decay", 1.0),
         ("data.rain_style", "hail"),
         ("data.photographs", "/nowhere"),
@@ -149,6 +157,14 @@ def test_train_refuses_settings_before_it_makes_a_run(setting, value, tmp_path, 
     with pytest.raises(ValueError, match=setting.split(".")[-1].split("_")[-1][:5]):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_check_settings_tells_how_to_go_on_with_other_devices(monkeypatch):
+    config = tiny_config(monkeypatch)
+    check_settings(config, device_count=4)
+    told = r"of the 3 devices .* got 4; .*--config\.batch_size=6 .*--allow_changed=batch_size"
+    with pytest.raises(ValueError, match=told):
+        check_settings(config, device_count=3)
 
 
 def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):

@@ -1,5 +1,6 @@
 """Several processes that train together: the same as one, and stopped, hurt and refused as one."""
 
+import re
 import signal
 import socket
 
@@ -9,7 +10,14 @@ import pytest
 from training_process import Process, assert_same_end, end_of
 
 from jdnet_jax.training.metrics_log import read_metrics
-from jdnet_jax.training.processes import SLURM_VARIABLES, ElsewhereError, gather, join, together
+from jdnet_jax.training.processes import (
+    SLURM_VARIABLES,
+    ElsewhereError,
+    check_same,
+    gather,
+    join,
+    together,
+)
 
 
 def free_port():
@@ -76,6 +84,22 @@ def test_together_is_nothing_for_one_process():
         raise KeyError("own")
 
 
+def test_check_same_tells_what_differs_and_nothing_else(monkeypatch):
+    one = {"seed": 0, "clip": None, "data": {"pairs": "a", "threads": 2}, "allowed": ["x"]}
+    other = one | {"seed": 5, "data": {"pairs": "a", "threads": 3}, "allowed": ["x", "y"]}
+    monkeypatch.setattr("jdnet_jax.training.processes.gather", lambda value: [value, other])
+    with pytest.raises(ValueError, match="the settings must be the same") as caught:
+        check_same("the settings", one)
+    here, there = re.search(
+        "process 0 has (.*) and process 1 has (.*);", str(caught.value)
+    ).groups()
+    assert set(here.split(", ")) == {"seed = 0", "data.threads = 2", "allowed.1 = None"}
+    assert set(there.split(", ")) == {"seed = 5", "data.threads = 3", "allowed.1 = 'y'"}
+    monkeypatch.setattr("jdnet_jax.training.processes.gather", lambda value: [value, 7])
+    with pytest.raises(ValueError, match="process 0 has 6 and process 1 has 7; start"):
+        check_same("the step", 6)
+
+
 def test_together_tells_of_a_failure_elsewhere(monkeypatch):
     monkeypatch.setattr("jdnet_jax.training.processes.gather", lambda value: [value, "disk full"])
     with (
@@ -101,7 +125,10 @@ def test_train_refuses_processes_with_other_settings(tmp_path):
     processes = start_two(tmp_path / "run", 7, flags=((), ("--config.seed=5",)))
     assert ends(processes) == [1, 1]
     for process in processes:
-        assert "the settings must be the same in all processes" in process.text()
+        told = (
+            "the settings must be the same in all processes, but process 0 has seed = 0 and process"
+        )
+        assert f"{told} 1 has seed = 5; start them" in process.text()
         assert "Traceback" not in process.text()
     assert not (tmp_path / "run" / "checkpoints").exists()
 

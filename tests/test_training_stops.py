@@ -210,6 +210,35 @@ def test_train_stopped_in_its_validation_catches_up_with_it(whole, tmp_path, mon
     assert_same_end(whole, tmp_path / "run", monkeypatch, 7)
 
 
+class BatchesWithASignal(BatchesThatGoWrong):
+    """Batches, with SIGTERM at the second: after the first step there is something to save."""
+
+    def __next__(self):
+        self.count += 1
+        if self.count == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)  # until it is noticed, and not a step later
+        return next(self.batches)
+
+
+def test_train_that_is_to_end_where_it_was_stopped_is_validated(tmp_path, monkeypatch):
+    make = training_batches
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "jdnet_jax.training.loop.training_batches",
+            lambda **options: BatchesWithASignal(make(**options)),
+        )
+        with pytest.raises(Stopped) as stopped:
+            train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
+    step = int(str(stopped.value).split("at step ")[1].split(",")[0])
+    assert step < STEPS["checkpoint_every_steps"]
+    for _ in range(2):  # the second time, nothing is left to do
+        best = train(tiny_config(monkeypatch, **STEPS | {"train_steps": step}), tmp_path / "run")
+        assert best["step"] == step
+    lines = read_metrics(tmp_path / "run")
+    assert [e["step"] for e in lines if e["part"] == "validation"] == [step]
+
+
 def in_turn(methods):
     return lambda *arguments, **options: methods.pop(0)(*arguments, **options)
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,7 +23,7 @@ from jdnet_jax.training.state import create_state
 from jdnet_jax.weights import WeightsError, export_weights, read_weights, write_safetensors
 
 TINY = Description(
-    channels=4, units=1, footprint=3, scales=1, pooling=2, attention=False, calibration=False
+    channels=16, units=1, footprint=3, scales=1, pooling=2, attention=False, calibration=False
 )
 VARIABLES = initial_values(abstract_model(TINY, Compute()), seed=0)
 QUICKLY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -169,6 +170,23 @@ def test_any_damaged_file_of_a_folder_is_refused_or_harmless(tmp_path, request, 
                 hurt.write_bytes(data)
             refused += refusal(folder) is not None
             shutil.rmtree(folder)
+    assert refused > 10
+
+
+@pytest.mark.parametrize("kind", ["export", "run"])
+def test_other_bits_in_stored_arrays_are_refused_or_harmless(tmp_path, request, kind):
+    """Orbax reads many of them as other numbers, and says nothing."""
+    rng, refused = random.Random(0), 0
+    folder = shutil.copytree(request.getfixturevalue(kind), tmp_path / kind)
+    files = [p for p in sorted(folder.rglob("d/*")) if not {"training"} & set(p.parts)]
+    for file in files:
+        data = file.read_bytes()
+        for _ in range(12):
+            changed = bytearray(data)
+            changed[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            file.write_bytes(changed)
+            refused += refusal(folder) is not None
+        file.write_bytes(data)
     assert refused > 10
 
 

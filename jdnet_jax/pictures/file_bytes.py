@@ -47,7 +47,13 @@ def file_bytes(path: str | PathLike[str]) -> bytes:
         if status.st_size > largest > 0:
             problem = f"it has {status.st_size} bytes, and no picture that is read more than"
             raise PictureError(path, f"{problem} {largest}", "cut it into parts")
-        data = Path(path).read_bytes()
+        # Not only small: what the system makes up while it is read, as in /proc, may wait for ever.
+        if status.st_size == 0:
+            raise PictureError(path, "the file is empty", "replace it by a whole copy")
+        with Path(path).open("rb") as file:
+            data = file.read(largest + 1 if largest else -1)
+        if len(data) > largest > 0:  # it has grown since
+            raise PictureError(path, f"it is larger than {largest} bytes", "cut it into parts")
     except OSError as error:
         problem = f"the file cannot be read ({error.strerror or error})"
         remedy = _REMEDIES.get(error.errno or 0, "see to the file and the disk it is on")

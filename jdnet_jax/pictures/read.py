@@ -70,7 +70,7 @@ def read_picture(path: str | PathLike[str]) -> Picture:
         raise PictureError(path, "it is no picture of a format Pillow reads", remedy) from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        remedy = "cut it into parts, or raise PIL.Image.MAX_IMAGE_PIXELS"
+        remedy = "cut it into parts, or, in Python, raise PIL.Image.MAX_IMAGE_PIXELS"
         raise PictureError(path, f"it has more than {limit} pixels", remedy) from error
     except MemoryError as error:
         problem = "there is not enough memory to decode it"

@@ -17,7 +17,8 @@ from jdnet_jax.evaluation.command import open_test_pairs
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.published import PROTOCOL
 from jdnet_jax.reproduce.configs import CLONE, config_words, resolved
-from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
+from jdnet_jax.training.checkpoint_folders import CheckpointError
+from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.resume import Position
 from jdnet_jax.training.settings import differences, training_data
 from jdnet_jax.weights import weights_sha256

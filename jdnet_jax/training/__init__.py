@@ -1,7 +1,8 @@
 """Training: optimiser, step, checkpoints, validation and the loop that joins them."""
 
-from jdnet_jax.training.leaving import Stopped
+from jdnet_jax.leaving import Stopped
 from jdnet_jax.training.loop import train
+from jdnet_jax.training.orbax_voice import silence_orbax
 from jdnet_jax.training.processes import join
 
-__all__ = ["Stopped", "join", "train"]
+__all__ = ["Stopped", "join", "silence_orbax", "train"]

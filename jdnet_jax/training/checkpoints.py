@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,24 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from jdnet_jax.training.checkpoint_folders import (
+    BEST_METRIC,
+    OLD,
+    CheckpointError,
+    Record,
+    damaged,
+    delete_old,
+    move_aside,
+    read_record,
+    reading,
+    replaced,
+    short,
+    steps_in,
+    tidy,
+)
 from jdnet_jax.training.processes import check_same, is_first, together
 from jdnet_jax.training.state import TrainState, best_parameters
-from jdnet_jax.weights.files import alone
-
-BEST_METRIC = "ssim"
-"""The validation score by which the best checkpoint is known: what the paper's loss maximises."""
-
-
-class CheckpointError(OSError):
-    """A checkpoint that could not be written, or is damaged."""
+from jdnet_jax.weights.files import alone, weights_sha256
 
 
 class Checkpoints:
@@ -29,7 +36,7 @@ class Checkpoints:
 
     Each is written under another name and renamed when it is whole. Each holds the variables of the
     network to use (`model`: with averaged parameters where the training keeps them), everything
-    else the training goes on from (`training`), where it is in the data and a hash of the arrays
+    else the training goes on from (`training`), where it is in the data and hashes of all of it
     (`data`), the validation scores and the resolved config. All arrays are saved as NumPy arrays,
     which restore on any number of devices.
 
@@ -42,11 +49,39 @@ class Checkpoints:
         keep_latest: How many of the newest to keep, besides the best one.
         read_only: Open what is there without creating, tidying or saving anything, and without
             regard to other processes.
+
+    Attributes:
+        remarks: What there is to tell of the opening, a line each: which were damaged, as far as
+            this shows without their arrays, and set aside.
+
+    Raises:
+        UnreadableError: One of them cannot be read.
+        ElsewhereError: The first process could not open them.
     """
 
     def __init__(self, directory: Path, *, keep_latest: int = 2, read_only: bool = False) -> None:
         self._directory = directory.absolute()
         self._writes = not read_only and is_first()
+        self._reader = ocp.Checkpointer(
+            ocp.CompositeCheckpointHandler(), multiprocessing_options=alone()
+        )
+        self.remarks: list[str] = []
+        if read_only:
+            return
+        with together(f"opening {self._directory}"):
+            if self._writes:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                self.remarks += tidy(self._directory)
+                self._manager = self._open_manager(keep_latest)
+        with together(f"opening {self._directory}"):
+            # After the first has created it.
+            if not self._directory.is_dir():
+                raise FileNotFoundError(
+                    f"process {jax.process_index()} does not see {self._directory}; the run "
+                    "directory must lie on a file system that all processes share"
+                )
+
+    def _open_manager(self, keep_latest: int) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(
                 [
@@ -55,26 +90,12 @@ class Checkpoints:
                 ]
             ),
             best_fn=lambda m: m[BEST_METRIC],
-            cleanup_tmp_directories=self._writes,
+            cleanup_tmp_directories=True,
+            todelete_subdir=OLD,
             create=False,
-            save_root_metadata=self._writes,
             multiprocessing_options=alone(),
         )
-        if read_only:
-            self._manager = ocp.CheckpointManager(self._directory, options=options)
-            return
-        with together(f"opening {self._directory}"):
-            if self._writes:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                self._manager = ocp.CheckpointManager(self._directory, options=options)
-        with together(f"opening {self._directory}"):
-            if not self._writes:  # after the first has tidied up
-                if not self._directory.is_dir():
-                    raise FileNotFoundError(
-                        f"process {jax.process_index()} does not see {self._directory}; the run "
-                        "directory must lie on a file system that all processes share"
-                    )
-                self._manager = ocp.CheckpointManager(self._directory, options=options)
+        return ocp.CheckpointManager(self._directory, options=options)
 
     def save(
         self,
@@ -93,7 +114,8 @@ class Checkpoints:
             config: The resolved config.
             scores: Validation scores, `ssim` among them; None where there are none, and the
                 checkpoint will not be the best.
-            replace: Put it in the place of the newest one, which is of the same step.
+            replace: Put it in the place of the newest one, which is of the same step and stays
+                until the new one is whole.
 
         Raises:
             CheckpointError: It could not be written. Those before it are as they were.
@@ -105,62 +127,73 @@ class Checkpoints:
         check_same(f"the state of the training after step {step}", digest)
         with together(f"saving the checkpoint of step {step}"):
             if self._writes:
-                self._write(host, step, data | {"sha256": digest}, config, scores, replace)
-        if not self._writes:
-            self._manager.reload()
+                model_digest = weights_sha256(best_parameters(host) | host["statistics"])
+                record = Record(config, data, scores, digest, model_digest)
+                self._write(host, step, record, replace)
 
-    def _write(
-        self,
-        host: TrainState,
-        step: int,
-        data: dict[str, Any],
-        config: dict[str, Any],
-        scores: dict[str, float] | None,
-        replace: bool,
-    ) -> None:
+    def _write(self, host: TrainState, step: int, record: Record, replace: bool) -> None:
         try:
             if not self._directory.is_dir():
                 raise FileNotFoundError(f"{self._directory} is gone")
             if replace:
-                self._manager.delete(step)
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
-                    training=ocp.args.StandardSave(_training_part(host)),
-                    data=ocp.args.JsonSave(data),
-                    config=ocp.args.JsonSave(config),
-                ),
-                metrics=scores,
-            )
-            # What went wrong in the background is told here and not at the next step.
-            self._manager.wait_until_finished()
+                with replaced(self._directory / str(step)):
+                    self._manager.reload()
+                    self._write_new(host, step, record)
+            else:
+                self._write_new(host, step, record)
         except Exception as error:  # of orbax, tensorstore or the system
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self._directory} "
-                f"({_one_line(error)}); those before it are as they were. Look at the disk, then "
+                f"({short(error)}); those before it are as they were. Look at the disk, then "
                 "give the same command again"
             ) from error
 
+    def _write_new(self, host: TrainState, step: int, record: Record) -> None:
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                model=ocp.args.StandardSave(best_parameters(host) | host["statistics"]),
+                training=ocp.args.StandardSave(_training_part(host)),
+                data=ocp.args.JsonSave(record.data_to_save()),
+                config=ocp.args.JsonSave(record.config),
+            ),
+            metrics=record.scores,
+        )
+        # What went wrong in the background is told here and not at the next step.
+        self._manager.wait_until_finished()
+        delete_old(self._directory)
+
     def latest_step(self) -> int | None:
         """Step of the newest checkpoint, None where there is none."""
-        return self._manager.latest_step()
+        return max(steps_in(self._directory), default=None)
 
     def set_aside(self, step: int) -> Path:
         """Moves a damaged checkpoint out of the way, to `<directory>/../damaged/<step>`."""
-        aside = self._directory.parent / "damaged" / str(step)
         with together(f"setting aside the damaged checkpoint of step {step}"):
             if self._writes:
-                aside.parent.mkdir(exist_ok=True)
-                if aside.exists():
-                    shutil.rmtree(aside)
-                (self._directory / str(step)).rename(aside)
-        self._manager.reload()
-        return aside
+                move_aside(self._directory, step)
+                self._manager.reload()
+        return damaged(self._directory, step)
 
     def best_step(self) -> int | None:
-        """Step of the checkpoint with the highest validation score, None where there is none."""
-        return self._manager.best_step()
+        """Step of the checkpoint with the highest validation score, None where there is none.
+
+        Raises:
+            CheckpointError: One of them is damaged, so that the best is not known.
+            UnreadableError: One of them cannot be read.
+        """
+        scored = []
+        for step in steps_in(self._directory):
+            try:
+                scores = self.scores(step)
+            except CheckpointError:
+                if (self._directory / str(step)).exists():
+                    raise
+                continue  # a training goes on here, and has deleted it meanwhile
+            if scores is not None:
+                scored.append((scores[BEST_METRIC], step))
+        # Of two that are equal the newer one, as the manager has it.
+        return max(scored)[1] if scored else None
 
     def restore(
         self, step: int, like: TrainState
@@ -173,22 +206,15 @@ class Checkpoints:
 
         Raises:
             CheckpointError: It is damaged.
+            UnreadableError: It cannot be read.
             ValueError: It is of an older version of this program.
         """
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
-                    training=ocp.args.StandardRestore(_training_part(like)),
-                    data=ocp.args.JsonRestore(),
-                    config=ocp.args.JsonRestore(),
-                ),
-            )
-        except Exception as error:  # what orbax and tensorstore raise is of many types
-            raise CheckpointError(
-                f"the checkpoint of step {step} is damaged ({_one_line(error)})"
-            ) from error
+        record = read_record(self._directory / str(step))
+        restored = self._read(
+            step,
+            model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
+            training=ocp.args.StandardRestore(_training_part(like)),
+        )
         variables, rest = restored["model"], restored["training"]
         used = {name: variables[name] for name in like["params"]}
         state = TrainState(
@@ -199,53 +225,62 @@ class Checkpoints:
         )
         if "ema" in like:
             state["ema"] = used
-        data = dict(restored["data"])
-        if "sha256" not in data:
+        if record.state_sha256 is None:
             raise ValueError(
                 f"the checkpoint of step {step} in {self._directory} is of an older version of "
                 "this program; give its weights to a new training (initial_weights)"
             )
-        if _sha256(state) != data.pop("sha256"):
+        if _sha256(state) != record.state_sha256:
             raise CheckpointError(
                 f"the checkpoint of step {step} is damaged (its arrays are not those saved)"
             )
-        return state, data, restored["config"]
+        return state, record.data, record.config
+
+    def _read(self, step: int, **items: Any) -> Any:
+        folder = self._directory / str(step)
+        with reading(folder):
+            return self._reader.restore(folder, args=ocp.args.Composite(**items))
 
     def describe(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The config and the `data` saved at a step, without its arrays.
 
         Raises:
             CheckpointError: It is damaged.
+            UnreadableError: It cannot be read.
         """
-        try:
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(config=ocp.args.JsonRestore(), data=ocp.args.JsonRestore()),
-            )
-            return dict(restored["config"]), dict(restored["data"])
-        except Exception as error:  # as above
-            raise CheckpointError(
-                f"the checkpoint of step {step} is damaged ({_one_line(error)})"
-            ) from error
+        record = read_record(self._directory / str(step))
+        return record.config, record.data
 
     def restore_model(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All variables of the network (to use, not to go on from) by name, and the config."""
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                model=ocp.args.StandardRestore(),
-                config=ocp.args.JsonRestore(),
-            ),
-        )
-        return restored["model"], restored["config"]
+        """All variables of the network (to use, not to go on from) by name, and the config.
 
-    def scores(self, step: int) -> dict[str, float]:
-        """The validation scores saved at a step."""
-        return dict(self._manager.metrics(step))
+        Raises:
+            CheckpointError: It is damaged. One of an older version of this program has no hash of
+                these variables, and other numbers in it are not noticed.
+            UnreadableError: It cannot be read.
+        """
+        record = read_record(self._directory / str(step))
+        variables = self._read(step, model=ocp.args.StandardRestore())["model"]
+        if record.model_sha256 not in (None, weights_sha256(variables)):
+            raise CheckpointError(
+                f"the checkpoint of step {step} is damaged (its weights are not those saved)"
+            )
+        return variables, record.config
+
+    def scores(self, step: int) -> dict[str, float] | None:
+        """The validation scores saved at a step, None where there are none.
+
+        Raises:
+            CheckpointError: It is damaged.
+            UnreadableError: It cannot be read.
+        """
+        return read_record(self._directory / str(step)).scores
 
     def close(self) -> None:
         """Lets go of the directory."""
-        self._manager.close()
+        self._reader.close()
+        if self._writes:
+            self._manager.close()
 
 
 def _training_part(state: TrainState) -> dict[str, Any]:
@@ -263,9 +298,3 @@ def _sha256(state: TrainState) -> str:
         digest.update(f"{jax.tree_util.keystr(path)} {value.dtype} {value.shape} ".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    # Tensorstore begins with long paths and ends with the reason.
-    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"

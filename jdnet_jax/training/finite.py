@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+
+from jdnet_jax.whole_files import write_whole
 
 
 class NotFiniteError(ValueError):
@@ -43,7 +46,7 @@ class FiniteSteps:
             The metrics of the step before, if they have not been given yet.
 
         Raises:
-            NotFiniteError: Those were not finite; the batch is saved.
+            NotFiniteError: Those were not finite; the batch is saved if the disk takes it.
         """
         before = self.rest()
         self._waiting = step, batch, metrics
@@ -65,11 +68,17 @@ class FiniteSteps:
             return [numbers]
         part = f"_process_{jax.process_index()}" if jax.process_count() > 1 else ""
         file = self._workdir / f"not_finite_step_{step}{part}.npz"
-        np.savez_compressed(file, **batch)
+        content = io.BytesIO()
+        np.savez_compressed(content, **batch)
+        kept = f"is saved in {file}"
+        try:
+            write_whole(file, content.getvalue())
+        except OSError as error:  # no reason to keep back what went wrong
+            kept = f"could not be saved in {file} ({error.strerror})"
         names = ", ".join(sorted(set(np.ravel(batch["name"]).tolist())))
         told = ", ".join(f"{name} {value}" for name, value in wrong.items())
         raise NotFiniteError(
-            f"step {step} gave {told}; its batch is saved in {file} and was made of {names}. The "
+            f"step {step} gave {told}; its batch {kept} and was made of {names}. The "
             "checkpoints before it are good: look at the pictures, or go on with a lower "
             "learning_rate or with clip_norm in another workdir (initial_weights)"
         )

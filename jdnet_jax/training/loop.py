@@ -17,13 +17,14 @@ from jdnet_jax.data.pairs import InMemoryPairs
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.data.sources import TrainingData, content_hashes, rain_style
 from jdnet_jax.heap import give_back_freed_memory
+from jdnet_jax.leaving import Leaving, Stopped
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
-from jdnet_jax.training.leaving import Leaving, Stopped
+from jdnet_jax.training.metrics_log import take_back_validation
 from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
@@ -33,6 +34,7 @@ from jdnet_jax.training.settings import check_same_training, check_settings, tra
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
+from jdnet_jax.training.write_errors import told_of
 from jdnet_jax.weights.files import read_weights
 
 
@@ -62,9 +64,9 @@ def train(
         Stopped: SIGTERM or Ctrl-C asked the training to stop.
     """
     workdir = Path(workdir).expanduser()
-    check_same("the settings", [config.to_dict(), sorted(allow_changed)])
+    check_same("the settings", config.to_dict() | {"allow_changed": sorted(allow_changed)})
     with together("setting up the training"):
-        check_settings(config)
+        check_settings(config, device_count=jax.device_count())
         description = Description(**config.model)
         loss, style = loss_function(config.loss), rain_style(config.data.rain_style)
         schedule = learning_rate_schedule(
@@ -136,8 +138,10 @@ def train(
     if position is not None:
         batches.set_state(position.batches)
     if is_first():
-        write_json(workdir / "config.json", config.to_dict())
-        write_json(workdir / "environment.json", environment())
+        with told_of(workdir / "config.json"):
+            write_json(workdir / "config.json", config.to_dict())
+        with told_of(workdir / "environment.json"):
+            write_json(workdir / "environment.json", environment())
     state = replicate(host_state)
 
     with (
@@ -182,7 +186,11 @@ def train(
         def is_due(step: int, every: int) -> bool:
             return step % every == 0 or step == config.train_steps
 
-        if position is not None and position.validation_due:
+        # A step at which it was stopped can have become the last by another train_steps.
+        ends_here = first == config.train_steps and checkpoints.scores(first) is None
+        if position is not None and (position.validation_due or ends_here):
+            if is_first():
+                take_back_validation(workdir, first)
             keep(host_state, validate=True, replace=True)
         timed, started = 0, time.perf_counter()
         checked = FiniteSteps(workdir)

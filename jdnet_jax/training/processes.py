@@ -143,10 +143,22 @@ def check_same(what: str, value: Any) -> None:
     values = gather(value)
     for index, other in enumerate(values):
         if other != values[0]:
-            raise ValueError(
-                f"{what} must be the same in all processes, but process 0 has {values[0]} and "
-                f"process {index} has {other}; start them with the same command on the same files."
+            here, there = _leaves(values[0]), _leaves(other)
+            names = [n for n in here | there if here.get(n) != there.get(n)]
+            first, second = (
+                ", ".join(f"{n} = {told.get(n)!r}" if n else repr(told.get(n)) for n in names[:5])
+                for told in (here, there)
             )
+            raise ValueError(
+                f"{what} must be the same in all processes, but process 0 has {first} and "
+                f"process {index} has {second}; start them with the same command on the same files."
+            )
+
+
+def _leaves(value: Any) -> dict[str, Any]:
+    """What a value for JSON is made of, by dotted names; '' for one that has no parts."""
+    leaves = jax.tree.leaves_with_path(value, is_leaf=lambda part: part is None)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from jdnet_jax.training.leaving import Stopped
+from jdnet_jax.leaving import Stopped
 from jdnet_jax.training.metrics_log import MetricsLog
+from jdnet_jax.training.tensorboard import TensorBoardFile
+from jdnet_jax.training.write_errors import told_of
 
 
 class Report:
@@ -25,6 +27,10 @@ class Report:
         first_step: Steps taken before this start.
         train_steps: Steps of the whole training.
         quiet: No bar and nothing on stderr: for the processes beside the first.
+
+    Raises:
+        WriteError: A file cannot be written; so do the methods.
+        ValueError: `metrics.jsonl` is damaged.
     """
 
     def __init__(
@@ -34,24 +40,19 @@ class Report:
         self._log.setLevel(logging.INFO)
         self._log.propagate = False
         self._log.addHandler(logging.NullHandler())
-        self._bar = tqdm(
-            total=train_steps, initial=first_step, unit="step", disable=quiet, dynamic_ncols=True
-        )
-        self._writer: SummaryWriter | None = None
+        self._events: TensorBoardFile | None = None
         self._metrics: MetricsLog | None = None
         if not quiet:
             self._metrics = MetricsLog(workdir, first_step=first_step)
             form = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
-            for handler in (
-                logging.FileHandler(workdir / "train.log", encoding="utf-8"),
-                _AboveBar(),
-            ):
+            for handler in (_LogFile(workdir / "train.log"), _AboveBar()):
                 handler.setFormatter(form)
                 self._log.addHandler(handler)
             # Events after the step gone on from belong to a start that was cut off.
-            self._writer = SummaryWriter(
-                str(workdir / "tensorboard"), purge_step=first_step + 1, max_queue=100
-            )
+            self._events = TensorBoardFile(workdir / "tensorboard", first_step=first_step)
+        self._bar = tqdm(
+            total=train_steps, initial=first_step, unit="step", disable=quiet, dynamic_ncols=True
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -62,16 +63,19 @@ class Report:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, Stopped):
-            self._log.info("%s", error)
-        elif error is not None:
-            self._log.error("stopped: %s: %s", type(error).__name__, error, exc_info=error)
-        self._bar.close()
-        if self._writer is not None:
-            self._writer.close()
-        for handler in list(self._log.handlers):
-            handler.close()
-            self._log.removeHandler(handler)
+        # A full disk refuses these last words too, which is not what ended the training.
+        refused = contextlib.nullcontext() if error is None else contextlib.suppress(OSError)
+        with refused, contextlib.ExitStack() as closing:
+            for handler in list(self._log.handlers):
+                closing.callback(handler.close)
+                closing.callback(self._log.removeHandler, handler)
+            if self._events is not None:
+                closing.callback(self._events.close)
+            closing.callback(self._bar.close)
+            if isinstance(error, Stopped):
+                self._log.info("%s", error)
+            elif error is not None:
+                self._log.error("stopped: %s: %s", type(error).__name__, error, exc_info=error)
 
     def say(self, message: str) -> None:
         """One line for people."""
@@ -88,7 +92,8 @@ class Report:
         )
         with_speed = scalars | {"steps_per_second": speed}
         self._say_scalars(f"step {step}", with_speed)
-        self._write("train", step, with_speed)
+        if self._events is not None:
+            self._events.add_scalars("train", step, with_speed)
         if self._metrics is not None:
             self._metrics.write("train", step, scalars)
 
@@ -99,24 +104,36 @@ class Report:
         self._say_scalars(f"step {step} validation", scores)
         if self._metrics is not None:
             self._metrics.write("validation", step, scores)
-        self._write("validation", step, scores)
-        if self._writer is not None and shown is not None:
-            self._writer.add_image(
-                "validation/rainy_derained_clean", shown, step, dataformats="HWC"
-            )
+        if self._events is not None:
+            self._events.add_scalars("validation", step, scores)
+            if shown is not None:
+                self._events.add_picture("validation/rainy_derained_clean", step, shown)
 
     def _say_scalars(self, head: str, scalars: dict[str, float]) -> None:
         self.say(f"{head}: " + ", ".join(f"{k} {v:.6g}" for k, v in scalars.items()))
 
-    def _write(self, part: str, step: int, scalars: dict[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in scalars.items():
-                self._writer.add_scalar(f"{part}/{name}", value, step)
-            self._writer.flush()
+
+class _LogFile(logging.FileHandler):
+    """Writes to a file, and raises WriteError where the disk refuses.
+
+    Left to `logging`, that would be pages on stderr, and a training that goes on without a log.
+    """
+
+    def __init__(self, file: Path) -> None:
+        with told_of(file):
+            super().__init__(file, encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        with told_of(Path(self.baseFilename)):
+            raise  # `logging` calls this where it has caught the error
 
 
 class _AboveBar(logging.Handler):
-    """Writes to stderr without tearing the progress bar."""
+    """Writes to stderr without tearing the progress bar.
+
+    Tracebacks are for the log: whoever runs the training is told the error itself.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        if record.exc_info is None:
+            tqdm.write(self.format(record), file=sys.stderr)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jdnet_jax.training.checkpoints import CheckpointError, Checkpoints
-from jdnet_jax.training.processes import check_same, gather
+from jdnet_jax.training.checkpoint_folders import CheckpointError
+from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.training.processes import check_same, gather, together
 from jdnet_jax.training.state import TrainState
 
 
@@ -32,7 +33,16 @@ class Position(NamedTuple):
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Position:
-        """From what a checkpoint holds of it."""
+        """From what a checkpoint holds of it.
+
+        Raises:
+            CheckpointError: It does not tell where it was.
+        """
+        missing = {"batches", "window"} - saved.keys()
+        if missing:
+            raise CheckpointError(
+                f"the checkpoint is damaged (it has no {' and '.join(sorted(missing))})"
+            )
         return cls(
             batches=saved["batches"],
             window=saved["window"],
@@ -71,21 +81,24 @@ def restore_newest(
 
     Raises:
         ValueError: It is of another training.
+        UnreadableError: It cannot be read, and may be whole.
+        ElsewhereError: Another process cannot read it.
     """
-    remarks: list[str] = []
+    remarks = list(checkpoints.remarks)
     while True:
         newest = checkpoints.latest_step()
         check_same("the newest checkpoint in the run directory", newest)
         if newest is None:
             return Beginning(like, None, remarks)
         failure = None
-        try:
-            saved, data = checkpoints.describe(newest)
-            position = Position.from_json(data)
-            changed = check(saved, position, newest)
-            state = checkpoints.restore(newest, like)[0]
-        except CheckpointError as error:
-            failure = str(error)
+        with together(f"reading the checkpoint of step {newest}"):
+            try:
+                saved, data = checkpoints.describe(newest)
+                position = Position.from_json(data)
+                changed = check(saved, position, newest)
+                state = checkpoints.restore(newest, like)[0]
+            except CheckpointError as error:
+                failure = str(error)
         complaints = [told for told in gather(failure) if told is not None]
         if not complaints:
             remarks += [f"now other: {change}" for change in changed]

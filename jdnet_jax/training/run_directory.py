@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jdnet_jax.models import Description
+from jdnet_jax.training.checkpoint_folders import CheckpointError
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import export_weights
 from jdnet_jax.whole_files import write_whole
@@ -41,12 +42,23 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
 
     Returns:
         Its validation scores, and its `step`.
+
+    Raises:
+        CheckpointError: It is damaged.
     """
     step = checkpoints.best_step()
     assert step is not None
-    variables, saved = checkpoints.restore_model(step)
+    try:
+        variables, saved = checkpoints.restore_model(step)
+        scores = checkpoints.scores(step)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"the best checkpoint cannot be exported: {error}. Move "
+            f"{workdir / 'checkpoints' / str(step)} away, then give the same command again"
+        ) from error
+    assert scores is not None
     folder = workdir / "weights"
     if folder.exists():  # of an earlier end of the same training
         shutil.rmtree(folder)
     export_weights(folder, Description(**saved["model"]), variables)
-    return {**checkpoints.scores(step), "step": step}
+    return {**scores, "step": step}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ MAY_CHANGE = frozenset(
         "data.num_threads",
     }
 )
-"""Settings that do not change what is trained, but where, how long and how watched."""
+"""Settings that do not change what is trained, but where, how long and how watched. With
+`train_steps` the learning rate changes too, whose schedule is laid over all of the steps."""
 
 PICTURES = {
     "data.pairs": "pairs",
@@ -38,8 +40,12 @@ PICTURES = {
 they lie."""
 
 
-def check_settings(config: ConfigDict) -> None:
+def check_settings(config: ConfigDict, *, device_count: int) -> None:
     """Refuses numbers that no training can be made from.
+
+    Args:
+        config: The settings.
+        device_count: Devices of all processes together, which share each batch.
 
     Raises:
         ValueError: Names the setting, the value and what it must be.
@@ -53,8 +59,20 @@ def check_settings(config: ConfigDict) -> None:
         )
     if not 0 <= config.ema_decay < 1:
         raise ValueError(f"ema_decay must be at least 0 and below 1, got {config.ema_decay}.")
-    if not config.learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
+    if not 0 < config.learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be above 0 and finite, got {config.learning_rate}.")
+    if config.clip_norm is not None and not 0 < config.clip_norm < math.inf:
+        raise ValueError(
+            f"clip_norm must be above 0 and finite, or None for no clipping, got "
+            f"{config.clip_norm}."
+        )
+    if config.batch_size % device_count:
+        fitting = -(-config.batch_size // device_count) * device_count
+        raise ValueError(
+            f"batch_size must be a multiple of the {device_count} devices that share it, got "
+            f"{config.batch_size}; use fewer devices, or give --config.batch_size={fitting} (to go "
+            "on with a training of another batch_size, --allow_changed=batch_size as well)."
+        )
 
 
 def training_data(config: ConfigDict) -> TrainingData:
@@ -141,7 +159,13 @@ def check_same_training(
             f"{workdir} holds a training that is at step {step} already, past train_steps = "
             f"{config['train_steps']}; raise train_steps or use another workdir."
         )
-    return list(told.values())
+    changes = list(told.values())
+    if before.get("train_steps") != now["train_steps"]:
+        changes.append(
+            f"train_steps from {before.get('train_steps')} to {now['train_steps']}, and with it "
+            "the learning rate: from here on as if the training had been one of so many steps"
+        )
+    return changes
 
 
 def differences(

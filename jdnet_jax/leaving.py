@@ -1,4 +1,4 @@
-"""Leaving a training politely: what SIGTERM and Ctrl-C do to it."""
+"""Leaving politely: what SIGTERM and Ctrl-C do to a training. Free of JAX, to listen early."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class Leaving:
     The first is left to the training, which asks `signal` after every step. Before `saves` is set
     there is nothing to save, and it ends the process at once, as the second one does at any time. A
     thread listens, because Python's own handlers wait for compilations to end. Outside of the main
-    thread, where signals cannot be caught, nothing is noticed.
+    thread, where signals cannot be caught, nothing is noticed. One block may lie in another, and is
+    then the one that listens.
 
     Attributes:
         signal: Number of the first signal; None where none has come.
