@@ -173,6 +173,21 @@ def test_any_damaged_file_of_a_folder_is_refused_or_harmless(tmp_path, request, 
     assert refused > 10
 
 
+def test_another_description_that_the_weights_fit_is_refused(tmp_path, export, run):
+    (tmp_path / "w.safetensors").write_bytes(WHOLE)
+    shutil.copytree(export, tmp_path / "export")
+    shutil.copytree(run, tmp_path / "run")
+    for path, file, text in (
+        (tmp_path / "w.safetensors", tmp_path / "w.safetensors", b'\\"footprint\\": 3'),
+        (tmp_path / "export", tmp_path / "export" / "description.json", b'"footprint": 3'),
+        (tmp_path / "run", tmp_path / "run/checkpoints/0/config/metadata", b'"footprint": 3'),
+    ):
+        data = file.read_bytes()
+        assert data.count(text) == 1
+        file.write_bytes(data.replace(text, text[:-1] + b"7"))
+        assert "not the one" in refusal(path) or "not those saved" in refusal(path)
+
+
 @pytest.mark.parametrize("kind", ["export", "run"])
 def test_other_bits_in_stored_arrays_are_refused_or_harmless(tmp_path, request, kind):
     """Orbax reads many of them as other numbers, and says nothing."""

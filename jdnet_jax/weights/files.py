@@ -27,6 +27,7 @@ from jdnet_jax.whole_files import unfinished, write_whole
 
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
+DESCRIPTION_SHA256_FILE = "description_sha256"
 VARIABLES_FOLDER = "variables"
 BUNDLED = Path(__file__).parent
 
@@ -57,7 +58,7 @@ def alone() -> ocp.options.MultiprocessingOptions:
 def export_weights(
     folder: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes an orbax export: `variables/`, their hash in `sha256`, and `description.json`.
+    """Writes an orbax export: `variables/` and `description.json`, each with a file of its hash.
 
     Args:
         folder: A folder that does not exist yet, or is empty.
@@ -77,12 +78,14 @@ def export_weights(
             checkpointer.save((new / VARIABLES_FOLDER).absolute(), dict(variables))
         (new / SHA256_FILE).write_text(weights_sha256(variables) + "\n", encoding="utf-8")
         (new / DESCRIPTION_FILE).write_text(text, encoding="utf-8")
+        described = _description_sha256(description.to_dict())
+        (new / DESCRIPTION_SHA256_FILE).write_text(described + "\n", encoding="utf-8")
 
 
 def write_safetensors(
     file: Path, description: Description, variables: Mapping[str, np.ndarray]
 ) -> None:
-    """Writes one safetensors file, the description and a hash in its metadata.
+    """Writes one safetensors file, the description and the hashes in its metadata.
 
     Args:
         file: Where to; an existing file is replaced.
@@ -92,6 +95,7 @@ def write_safetensors(
     arrays = {name: np.ascontiguousarray(value) for name, value in variables.items()}
     metadata = {
         "description": json.dumps(description.to_dict()),
+        "description_sha256": _description_sha256(description.to_dict()),
         "sha256": weights_sha256(variables),
     }
     write_whole(file, safetensors.numpy.save(arrays, metadata=metadata))
@@ -113,9 +117,9 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
         path = BUNDLED / f"{path}.safetensors"
     path = Path(path)
     if path.is_file():
-        fields, variables, sha256 = _read_safetensors(path)
+        fields, variables, sha256, described = _read_safetensors(path)
     elif (path / DESCRIPTION_FILE).is_file():
-        fields, variables, sha256 = _read_export(path)
+        fields, variables, sha256, described = _read_export(path)
     else:
         raise WeightsError(
             f"{path}: there are no weights here. Give a .safetensors file, a folder that was "
@@ -129,7 +133,12 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
             f"{path}: the description of the network is damaged ({reason(error)}). {_AGAIN}"
         ) from error
     check_variables(description, variables, origin=str(path))
-    # The oldest weights have none.
+    # Older weights have no hash of their description, the oldest none at all.
+    if described is not None and _description_sha256(fields) != described:
+        raise WeightsError(
+            f"{path}: the description of the network is not the one that was written: its SHA-256 "
+            f"is {_description_sha256(fields)}, and should be {one_line(described)[:64]}. {_AGAIN}"
+        )
     if sha256 is not None and weights_sha256(variables) != sha256:
         raise WeightsError(
             f"{path}: the weights are not those that were written: their SHA-256 is "
@@ -214,7 +223,14 @@ def check_variables(
         )
 
 
-def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
+def _description_sha256(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+_Read = tuple[dict[str, Any], dict[str, np.ndarray], str | None, str | None]
+
+
+def _read_safetensors(file: Path) -> _Read:
     try:
         with safetensors.safe_open(file, framework="numpy") as opened:
             metadata = opened.metadata() or {}
@@ -227,10 +243,10 @@ def _read_safetensors(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]
             "export it again; `python -m jdnet_jax import-authors` converts those of the authors' "
             "program."
         ) from error
-    return fields, values, metadata.get("sha256")
+    return fields, values, metadata.get("sha256"), metadata.get("description_sha256")
 
 
-def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], str | None]:
+def _read_export(folder: Path) -> _Read:
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         with (
@@ -238,11 +254,13 @@ def _read_export(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], s
             ocp.StandardCheckpointer(multiprocessing_options=alone()) as checkpointer,
         ):
             variables = checkpointer.restore((folder / VARIABLES_FOLDER).absolute())
-        hashed = folder / SHA256_FILE
-        sha256 = hashed.read_text(encoding="utf-8").strip() if hashed.is_file() else None
+        sha256, described = (
+            file.read_text(encoding="utf-8").strip() if file.is_file() else None
+            for file in (folder / SHA256_FILE, folder / DESCRIPTION_SHA256_FILE)
+        )
         values = {name: np.asarray(v, np.float32) for name, v in variables.items()}
     except Exception as error:  # what orbax and tensorstore raise is of many types
         raise WeightsError(
             f"{folder}: the export is damaged ({reason(error)}). {_AGAIN}"
         ) from error
-    return fields, values, sha256
+    return fields, values, sha256, described
