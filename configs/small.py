@@ -14,7 +14,7 @@ def get_config() -> ConfigDict:
     config = default.get_config()
     config.model.units = 4
     config.batch_size = 4
-    config.train_steps = 40_000
+    config.train_steps = 20_000
     # SSIM alone learns brightness and colour over large areas slowly; PSNR asks for them.
     config.loss = "negative_ssim_and_mae"
     config.learning_rate = 1e-3

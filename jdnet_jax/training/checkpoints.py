@@ -82,13 +82,12 @@ class Checkpoints:
                 )
 
     def _open_manager(self, keep_latest: int) -> ocp.CheckpointManager:
+        latest = checkpoint_managers.LatestN(keep_latest)
+        best = checkpoint_managers.BestN(
+            get_metric_fn=lambda m: m[BEST_METRIC], n=1, keep_checkpoints_without_metrics=False
+        )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy(
-                [
-                    checkpoint_managers.LatestN(keep_latest),
-                    checkpoint_managers.BestN(get_metric_fn=lambda m: m[BEST_METRIC], n=1),
-                ]
-            ),
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
             best_fn=lambda m: m[BEST_METRIC],
             cleanup_tmp_directories=True,
             todelete_subdir=OLD,
