@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.layers import (
@@ -10,7 +11,6 @@ from jdnet_jax.models.layers import (
     Conv3x3,
     average_pool,
     conv1x1,
-    kernel_and_bias,
     leaky_relu,
     upsample_nearest,
 )
@@ -48,10 +48,7 @@ class SelfCalibratedConv(nnx.Module):
         gate = jax.nn.sigmoid(calibrated + self._surroundings(calibrated, part))  # Eq. 12
         calibrated = inside(self.k3(calibrated) * gate, part)
         calibrated = leaky_relu(self.k4(calibrated))  # Eq. 13
-        # The product with the concatenation, without a copy of either.
-        kernel, bias = kernel_and_bias(self.merge, x.dtype)
-        half = plain.shape[-1]
-        return leaky_relu(x + plain @ kernel[:half] + calibrated @ kernel[half:] + bias)
+        return leaky_relu(x + self.merge(jnp.concatenate([plain, calibrated], axis=-1)))
 
     def _surroundings(self, x: jax.Array, part: Part | None) -> jax.Array:
         """Eqs. 10 and 11: pooled, convolved, and brought back to size."""
