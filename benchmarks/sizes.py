@@ -1,6 +1,6 @@
-"""Trains networks of several sizes for equal time, to choose one for a machine.
+r"""Trains networks of several sizes for equal time, to choose one for a machine.
 
-    python -m benchmarks.sizes --units 2 4 8 --minutes 12 --workdir /tmp/sizes -- \\
+    python -m benchmarks.sizes --units 2 4 8 --minutes 12 --workdir /tmp/sizes -- \
         --config.data.photographs=FOLDER --config.data.pairs=FOLDER --config.validation.pairs=FOLDER
 
 What follows `--` goes to every `train.py`. Each size first trains for some steps, by turns, to see
