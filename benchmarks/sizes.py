@@ -84,8 +84,7 @@ def main() -> None:
         train(workdir, units, steps, -(-steps // 4), arguments.arguments)
         scores = best_scores(workdir)
         print(
-            f"| {units} | {each:.2f} | {steps:,} "
-            f"| {scores['psnr']:.2f} | {scores['ssim']:.4f} |",
+            f"| {units} | {each:.2f} | {steps:,} | {scores['psnr']:.2f} | {scores['ssim']:.4f} |",
             flush=True,
         )
 
