@@ -62,8 +62,8 @@ def main() -> None:
     parser.add_argument(
         "--consumed",
         type=float,
-        default=30.0,
-        help="examples a second that a training takes; 30 are those of configs/small.py on 2 cores",
+        default=15.0,
+        help="examples a second that a training takes; 15 are those of configs/small.py on 2 cores",
     )
     arguments = parser.parse_args()
     batches, consumed = arguments.batches, arguments.consumed

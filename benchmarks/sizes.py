@@ -5,7 +5,9 @@ r"""Trains networks of several sizes for equal time, to choose one for a machine
 
 What follows `--` goes to every `train.py`. Each size first trains for some steps, by turns, to see
 how many it does in a second; then from the start for as many as fill the time, so that each has its
-whole schedule. One seed a size: differences of tenths of a decibel say little.
+whole schedule. One seed a size: differences of tenths of a decibel say little. The minutes of the
+table are those of its steps at the median speed of that training; they are equal only where nothing
+else ran.
 """
 
 from __future__ import annotations
@@ -76,15 +78,17 @@ def main() -> None:
             workdir = arguments.workdir / f"trial_{units}_{round_}"
             train(workdir, units, TRIAL_STEPS, TRIAL_STEPS, arguments.arguments)
             seconds.append(seconds_per_step(workdir))
-    print("| units | seconds a step | steps | PSNR | SSIM |\n|---:|---:|---:|---:|---:|")
+    print("| units | seconds a step | steps | minutes | PSNR | SSIM |\n" + "|---:" * 6 + "|")
     for units, seconds in trials.items():
         each = statistics.mean(seconds)
         steps = round(arguments.minutes * 60 / each)
         workdir = arguments.workdir / f"units_{units}"
         train(workdir, units, steps, -(-steps // 4), arguments.arguments)
         scores = best_scores(workdir)
+        minutes = steps * seconds_per_step(workdir) / 60
         print(
-            f"| {units} | {each:.2f} | {steps:,} | {scores['psnr']:.2f} | {scores['ssim']:.4f} |",
+            f"| {units} | {each:.2f} | {steps:,} | {minutes:.1f} "
+            f"| {scores['psnr']:.2f} | {scores['ssim']:.4f} |",
             flush=True,
         )
 

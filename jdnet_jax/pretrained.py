@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from jdnet_jax.training.checkpoint_folders import CheckpointError, UnreadableErr
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import (
     WeightsError,
+    bundled_names,
     check_variables,
     quiet_reading,
     read_weights,
@@ -49,29 +51,43 @@ def load_trained(path: str | Path) -> Trained:
     """Reads trained weights.
 
     Args:
-        path: A name of bundled weights, a safetensors file, an orbax export, a run directory (its
-            best checkpoint is taken), or one checkpoint, `<run>/checkpoints/<step>`.
+        path: A name of bundled weights (`./small` is a file or a folder of that name), a
+            safetensors file, an orbax export, a run directory (its best checkpoint is taken), or
+            one checkpoint, `<run>/checkpoints/<step>`.
 
     Raises:
         WeightsError: There are no weights, or they are damaged.
     """
+    if str(path) in bundled_names():
+        return Trained(*read_weights(path), None)
     folder = Path(path).expanduser()
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
     if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
         return _from_run(folder.parent, int(folder.name))
-    return Trained(*read_weights(folder if folder.exists() else path), None)
+    # Absolute, or a path like ./small would be the name of bundled weights once more.
+    return Trained(*read_weights(folder.absolute() if folder.exists() else path), None)
 
 
-def load_model(path: str | Path, *, dtype: Any = np.float32, attention_form: str = "rows") -> JDNet:
+def load_model(
+    path: str | Path,
+    *,
+    dtype: Any = np.float32,
+    attention_form: str = "rows",
+    position_size: int | None = None,
+) -> JDNet:
     """A trained network in inference mode.
 
     Args:
         path: As for `load_variables`.
         dtype: Type of activations.
         attention_form: As for `jdnet_jax.create_model`.
+        position_size: Takes the place of the weights' own, see `Description`: 64 keeps the step
+            between coordinates that a network learned on crops of 64x64.
     """
     description, variables = load_variables(path)
+    if position_size is not None:
+        description = dataclasses.replace(description, position_size=position_size)
     compute = Compute(dtype=dtype, attention=attention_form)
     return fill(abstract_model(description, compute), variables)
 

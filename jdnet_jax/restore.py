@@ -86,6 +86,7 @@ class Restorer:
         path: str | Path = DEFAULT_WEIGHTS,
         *,
         dtype: Any = jnp.float32,
+        position_size: int | None = None,
         tile: int | None = None,
         overlap: int = OVERLAP,
     ) -> Self:
@@ -95,13 +96,15 @@ class Restorer:
             path: A name of bundled weights, a safetensors file, an export, a run directory or one
                 of its checkpoints; see `jdnet_jax.pretrained.load_variables`.
             dtype: Type of activations; bfloat16 is faster where the hardware has it.
+            position_size: See `jdnet_jax.pretrained.load_model`.
             tile: See `Restorer`.
             overlap: See `Restorer`.
 
         Raises:
             jdnet_jax.weights.WeightsError: There are no such weights, or they are damaged.
         """
-        return cls(load_model(path, dtype=dtype), tile=tile, overlap=overlap)
+        model = load_model(path, dtype=dtype, position_size=position_size)
+        return cls(model, tile=tile, overlap=overlap)
 
     def __call__(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Derains a picture.

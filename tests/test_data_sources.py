@@ -58,6 +58,19 @@ def test_open_training_data_refuses_shared_backgrounds(tmp_path):
         open_training_data(**SETTINGS | {"pairs": pairs, "validation": other})
 
 
+def test_open_training_data_refuses_photographs_of_validation_pairs(tmp_path):
+    validation = make_pairs(tmp_path / "validation", range(3))
+    settings = SETTINGS | {"validation": validation, "synthetic_share": 1.0}
+    turned = tmp_path / "turned"
+    turned.mkdir()
+    with Image.open(tmp_path / "validation" / "clean" / "1.png") as clean:
+        clean.transpose(Image.Transpose.ROTATE_90).save(turned / "other_name.png")
+    with pytest.raises(PairError, match=r"1 of .*validation.* are also in .*turned, such as 1"):
+        open_training_data(**settings | {"photographs": str(turned)})
+    others = str(Path(make_pairs(tmp_path / "others", range(3, 6))) / "clean")
+    assert len(open_training_data(**settings | {"photographs": others}).photographs) == 3
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

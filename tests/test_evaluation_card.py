@@ -253,6 +253,13 @@ def test_evaluate_scores_the_bundled_weights_without_any_named(tmp_path):
     assert card.weights.sha256 == weights_sha256(load_variables(DEFAULT_WEIGHTS)[1])
 
 
+def test_evaluate_keeps_the_trained_step_where_the_config_says_so(tmp_path):
+    config = quickstart_config(test_pairs=str(write_pairs(tmp_path / "pairs")))
+    config.model.position_size = 64
+    evaluate(config, output=str(tmp_path / "out"), progress=False)
+    assert read_card(tmp_path / "out").weights.network["position_size"] == 64
+
+
 @pytest.mark.parametrize("name", [*FILES, "pictures"])
 def test_evaluate_refuses_to_write_over_anything(network, name, tmp_path):
     write_safetensors(tmp_path / "w.safetensors", *network)

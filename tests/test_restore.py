@@ -5,8 +5,9 @@ import pytest
 
 import jdnet_jax
 from jdnet_jax import Restorer, create_model
-from jdnet_jax.pretrained import DEFAULT_WEIGHTS
-from jdnet_jax.weights import WeightsError, bundled_names
+from jdnet_jax.models import split_variables
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
+from jdnet_jax.weights import WeightsError, bundled_names, export_weights
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,32 @@ def test_derain_is_the_bundled_network():
     np.testing.assert_array_equal(jdnet_jax.derain(picture, weights=DEFAULT_WEIGHTS), derained)
     with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
         jdnet_jax.derain(picture, weights="no such")
+
+
+def test_bundled_weights_come_before_folders_of_their_name(tmp_path, monkeypatch):
+    bundled = load_trained(DEFAULT_WEIGHTS)
+    (tmp_path / DEFAULT_WEIGHTS / "checkpoints").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert load_trained(DEFAULT_WEIGHTS).description == bundled.description
+    with pytest.raises(WeightsError, match="no checkpoint here has been validated"):
+        load_trained(f"./{DEFAULT_WEIGHTS}")
+
+
+def test_a_path_to_an_export_of_a_bundled_name_is_that_export(tmp_path, monkeypatch):
+    model = create_model(units=1, channels=16)
+    _, params, statistics = split_variables(model)
+    export_weights(tmp_path / DEFAULT_WEIGHTS, model.description, params | statistics)
+    monkeypatch.chdir(tmp_path)
+    assert load_trained(f"./{DEFAULT_WEIGHTS}").description == model.description
+
+
+def test_from_pretrained_keeps_the_trained_step_where_it_is_told_to():
+    picture = np.random.default_rng(2).random((96, 80, 3), np.float32)
+    own, same, trained = (
+        Restorer.from_pretrained(position_size=size)(picture) for size in (None, 0, 64)
+    )
+    np.testing.assert_array_equal(own, same)
+    assert 1e-6 < np.abs(own - trained).max() < 0.1
 
 
 def test_from_pretrained_names_what_there_is():

@@ -33,7 +33,7 @@ class RainLayers:
     def __init__(self, pairs: PairSource, *, size: int) -> None:
         self._size = size
         self._layers: list[npt.NDArray[np.uint8]] = []
-        self._corners: list[npt.NDArray[np.int64]] = []
+        self._corners: list[npt.NDArray[np.int32]] = []
         for index in range(len(pairs)):
             pair = pairs[index]
             if (pair["rainy"] < pair["clean"]).any():
@@ -67,9 +67,10 @@ class RainLayers:
         """
         index, size = int(rng.integers(len(self._layers))), self._size
         corners = self._corners[index]
-        top, left = corners[int(rng.integers(len(corners)))]
+        layer = self._layers[index]
+        top, left = divmod(int(corners[int(rng.integers(len(corners)))]), layer.shape[1])
         down, across = (-1 if flip else 1 for flip in rng.integers(2, size=2))
-        square = self._layers[index][top : top + size, left : left + size][::down, ::across]
+        square = layer[top : top + size, left : left + size][::down, ::across]
         return square.astype(np.float32) / np.float32(255)
 
 
@@ -117,11 +118,12 @@ def _told(rainy: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return np.asarray(np.any(rainy < 255, axis=-1))
 
 
-def _told_squares(told: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int64]:
-    """Upper left corners of the squares that lack little, [n, 2]."""
+def _told_squares(told: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int32]:
+    """Upper left corners of the squares that lack little, as indices into all pixels, [n]."""
     missing = np.zeros(np.add(told.shape, 1), np.int64)
     missing[1:, 1:] = np.cumsum(np.cumsum(~told, axis=0), axis=1)
     counts = (missing[size:, size:] - missing[:-size, size:] - missing[size:, :-size]) + missing[
         :-size, :-size
     ]
-    return np.argwhere(counts <= _MADE_UP_SHARE * size**2)
+    rows, columns = np.nonzero(counts <= _MADE_UP_SHARE * size**2)
+    return (rows * told.shape[1] + columns).astype(np.int32)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pairs import PairError, PairSource, hold_out
+from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out
 from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
 from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
@@ -167,7 +167,8 @@ def open_training_data(
 
     Raises:
         PairError: There is nothing to train on or nothing to validate on, something is named that
-            would not be used, or validation pairs share a background with the training pairs.
+            would not be used, or validation pairs share a background with the training pairs or
+            the photographs.
     """
     if not pairs and not photographs:
         raise PairError("a training needs pairs, photographs or both; the config names neither")
@@ -188,7 +189,12 @@ def open_training_data(
     if validation:
         chosen = open_named(validation)
         if training_pairs is not None:
-            _check_disjoint(training_pairs, chosen)
+            seen = {training_pairs.group(i) for i in range(len(training_pairs))}
+            _check_disjoint(seen, training_pairs.edition, chosen)
+        if training_photographs is not None:
+            count = len(training_photographs)
+            seen = {background_id(training_photographs[i]) for i in range(count)}
+            _check_disjoint(seen, str(photographs), chosen)
         return TrainingData(training_pairs, training_photographs, chosen)
     if held_out_count < 1:
         raise PairError(
@@ -237,13 +243,12 @@ def _content_hash(pictures: Iterable[tuple[str, tuple[npt.NDArray[np.uint8], ...
     return digest.hexdigest()
 
 
-def _check_disjoint(training: PairSource, validation: PairSource) -> None:
-    seen = {training.group(index) for index in range(len(training))}
+def _check_disjoint(seen: set[str], where: str, validation: PairSource) -> None:
     shared = [i for i in range(len(validation)) if validation.group(i) in seen]
     if shared:
         raise PairError(
             f"checkpoints are chosen on backgrounds that are not trained on, but {len(shared)} of "
-            f"{validation.edition} are also in {training.edition}, such as "
+            f"{validation.edition} are also in {where}, such as "
             f"{validation[shared[0]]['name']}; take them out of one, or hold pairs out instead"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +55,8 @@ def evaluate(
 
     Args:
         config: The settings of `configs/default.py`; the pairs and their rain are read from it. The
-            network's description is that of the weights.
+            network's description is that of the weights, but for `model.position_size`, which
+            holds where it is not 0.
         weights: See `jdnet_jax.pretrained.load_variables`.
         predictions: A folder of predictions. Without either of the two, the bundled weights that
             `DEFAULT_WEIGHTS` names are scored.
@@ -88,6 +90,8 @@ def evaluate(
     if weights is not None:
         # Read once: the best checkpoint of a run that is still training may change.
         description, variables, training = load_trained(weights)
+        if config.model.position_size:
+            description = dataclasses.replace(description, position_size=config.model.position_size)
         scored = Weights(
             path=weights,
             sha256=weights_sha256(variables),
