@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
+from jdnet_jax.pictures import is_picture_suffix
+
 WIDTH, HEIGHT = 440, 330
 ACROSS, DOWN = 2, 4
 GAP, LINE = 6, 16
@@ -24,9 +26,16 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
-    names = sorted(path.name for path in arguments.after.iterdir() if path.is_file())
+    for folder in (arguments.before, arguments.after):
+        if not folder.is_dir():
+            parser.error(f"{folder} is no folder")
+    names = sorted(
+        path.name for path in arguments.after.iterdir() if is_picture_suffix(path.suffix)
+    )
     if not names:
-        parser.error(f"{arguments.after} holds no files")
+        parser.error(f"{arguments.after} holds no pictures")
+    if missing := [name for name in names if not (arguments.before / name).is_file()]:
+        parser.error(f"{arguments.before} lacks {len(missing)} of them, such as {missing[0]}")
     arguments.output.mkdir(parents=True, exist_ok=True)
     for page, first in enumerate(range(0, len(names), ACROSS * DOWN), start=1):
         cell = (2 * WIDTH + 2 * GAP, HEIGHT + LINE + GAP)
