@@ -13,10 +13,11 @@ def unfinished(path: Path) -> Iterator[Path]:
     """Another name for a file or folder while it is written, in the same folder.
 
     In the end it is given its own name, in one step that also takes the place of a file that has
-    it. After an error nothing is left. A program that is killed leaves what it has written under
-    the other name: `.jdnet-`, 32 digits and `.part`, which nothing here takes for a picture, for
-    weights or for scores. Every call has a name of its own, so that two programs that write to one
-    folder do not disturb each other.
+    it; a folder that has it is renamed in a step before, and then deleted. After an error nothing
+    is left. A program that is killed leaves what it has written under the other name: `.jdnet-`, 32
+    digits and `.part`, which nothing here takes for a picture, for weights or for scores. Every
+    call has a name of its own, so that two programs that write to one folder do not disturb each
+    other.
 
     Args:
         path: what it shall be called; its folder exists.
@@ -27,17 +28,27 @@ def unfinished(path: Path) -> Iterator[Path]:
     Raises:
         OSError: there is something of that name that cannot be replaced.
     """
-    # Not by tempfile, whose files nobody but their owner may read, under the new name too.
-    temporary = path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
+    temporary = _another_name(path)
     try:
         yield temporary
-        temporary.replace(path)
+        if temporary.is_dir() and path.is_dir():
+            old = _another_name(path)
+            path.rename(old)
+            temporary.rename(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
     except BaseException:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _another_name(path: Path) -> Path:
+    # Not by tempfile, whose files nobody but their owner may read, under the new name too.
+    return path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
 
 
 def write_whole(path: Path, data: bytes) -> None:

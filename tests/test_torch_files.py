@@ -37,6 +37,12 @@ def test_read_checkpoint_has_pytorch_read_weights_only(tmp_path, monkeypatch):
     assert asked == [{"weights_only": True, "map_location": "cpu"}]
 
 
+def test_read_checkpoint_does_not_wait_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="pipe: no regular file"):
+        read_checkpoint(tmp_path / "pipe")
+
+
 def test_pytorch_is_imported_in_one_place_only():
     importing = set()
     for path in Path(jdnet_jax.__file__).parent.rglob("*.py"):

@@ -15,7 +15,7 @@ from training_runs import tiny_config
 
 from jdnet_jax.data.rain_styles import STYLES
 from jdnet_jax.data.sources import content_hashes, open_training_data
-from jdnet_jax.training import loop, train
+from jdnet_jax.training import run_directory, train
 from jdnet_jax.training.checkpoint_folders import CheckpointError
 from jdnet_jax.training.checkpoints import Checkpoints
 
@@ -161,7 +161,7 @@ def test_train_tells_of_a_run_directory_that_is_read_only(monkeypatch):
     workdir = folder / "run"
     workdir.mkdir()
     workdir.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IROTH | stat.S_IXOTH)
-    make = loop.make_run_directory
+    make = run_directory._make
 
     def make_as_nobody(path):
         root = os.geteuid() == 0  # whom permissions do not stop
@@ -173,7 +173,7 @@ def test_train_tells_of_a_run_directory_that_is_read_only(monkeypatch):
             if root:
                 os.seteuid(0)
 
-    monkeypatch.setattr(loop, "make_run_directory", make_as_nobody)
+    monkeypatch.setattr(run_directory, "_make", make_as_nobody)
     try:
         with pytest.raises(OSError, match=r"run cannot be written to \(Permission denied\); make"):
             train(tiny_config(monkeypatch), workdir)

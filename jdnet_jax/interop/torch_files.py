@@ -66,6 +66,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: It is no such checkpoint, there is something behind it in the file, or
             PyTorch is missing or too old.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise CheckpointError(f"{path}: no regular file; give the checkpoint's.")
     data = path.read_bytes()
     if not data:
         raise CheckpointError(f"{path}: the file is empty; download it again.")

@@ -166,6 +166,12 @@ class Checkpoints:
         """Step of the newest checkpoint, None where there is none."""
         return max(steps_in(self._directory), default=None)
 
+    @property
+    def aside(self) -> Path | None:
+        """Where damaged checkpoints lie, None where there are none."""
+        folder = damaged(self._directory, 0).parent
+        return folder if folder.is_dir() and any(folder.iterdir()) else None
+
     def set_aside(self, step: int) -> Path:
         """Moves a damaged checkpoint out of the way, to `<directory>/../damaged/<step>`."""
         with together(f"setting aside the damaged checkpoint of step {step}"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import numpy as np
 
 from jdnet_jax.whole_files import write_whole
 
+_REMEDY = (
+    "Checkpoints saved before are as they were: look at the pictures, or go on with a lower "
+    "learning_rate (--allow_changed=learning_rate), or with clip_norm in another workdir "
+    "(initial_weights)"
+)
+
 
 class NotFiniteError(ValueError):
-    """The loss or the gradient of a step is NaN or infinite."""
+    """The loss, the gradient or what the network makes of a picture is NaN or infinite."""
 
 
 class FiniteSteps:
@@ -31,6 +38,7 @@ class FiniteSteps:
         self._workdir = workdir
         self.signal = 0
         self._waiting: tuple[int, Mapping[str, Any], Mapping[str, jax.Array]] | None = None
+        self._last: tuple[int, Mapping[str, Any]] | None = None
 
     def next(
         self, step: int, batch: Mapping[str, Any], metrics: Mapping[str, jax.Array]
@@ -61,11 +69,33 @@ class FiniteSteps:
         if self._waiting is None:
             return []
         (step, batch, metrics), self._waiting = self._waiting, None
+        self._last = step, batch
         numbers = {name: float(value) for name, value in jax.device_get(metrics).items()}
         self.signal = int(numbers.pop("signal"))
         wrong = {name: numbers[name] for name in ("loss", "gradient_norm")}
         if np.isfinite(list(wrong.values())).all():
             return [numbers]
+        told = ", ".join(f"{name} {value}" for name, value in wrong.items())
+        raise NotFiniteError(f"step {step} gave {told}; its {self._kept(step, batch)}. {_REMEDY}")
+
+    @contextlib.contextmanager
+    def shown_by(self, step: int) -> Iterator[None]:
+        """Says more of what a validation finds, and keeps the batch of the last step.
+
+        Args:
+            step: What the network is validated after.
+
+        Raises:
+            NotFiniteError: The block raised one.
+        """
+        try:
+            yield
+        except NotFiniteError as error:
+            kept = f"; the last {self._kept(*self._last)}" if self._last else ""
+            raise NotFiniteError(f"after step {step}, {error}{kept}. {_REMEDY}") from error
+
+    def _kept(self, step: int, batch: Mapping[str, Any]) -> str:
+        """Saves a batch, and says so."""
         part = f"_process_{jax.process_index()}" if jax.process_count() > 1 else ""
         file = self._workdir / f"not_finite_step_{step}{part}.npz"
         content = io.BytesIO()
@@ -76,9 +106,4 @@ class FiniteSteps:
         except OSError as error:  # no reason to keep back what went wrong
             kept = f"could not be saved in {file} ({error.strerror})"
         names = ", ".join(sorted(set(np.ravel(batch["name"]).tolist())))
-        told = ", ".join(f"{name} {value}" for name, value in wrong.items())
-        raise NotFiniteError(
-            f"step {step} gave {told}; its batch {kept} and was made of {names}. The "
-            "checkpoints before it are good: look at the pictures, or go on with a lower "
-            "learning_rate or with clip_norm in another workdir (initial_weights)"
-        )
+        return f"batch {kept} and was made of {names}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import time
@@ -29,7 +30,7 @@ from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.report import Report
 from jdnet_jax.training.resume import Position, restore_newest
-from jdnet_jax.training.run_directory import export_best, make_run_directory, write_json
+from jdnet_jax.training.run_directory import export_best, run_directory, write_json
 from jdnet_jax.training.settings import check_same_training, check_settings, training_data
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
@@ -60,10 +61,19 @@ def train(
 
     Raises:
         ValueError: A setting that no training can be made from, or the loss is no longer finite.
-        OSError: The run directory cannot be written to.
+        OSError: The run directory cannot be written to, or another training writes to it.
         Stopped: SIGTERM or Ctrl-C asked the training to stop.
     """
-    workdir = Path(workdir).expanduser()
+    with contextlib.ExitStack() as until_the_end:
+        return _train(config, Path(workdir).expanduser(), allow_changed, until_the_end)
+
+
+def _train(
+    config: ConfigDict,
+    workdir: Path,
+    allow_changed: Collection[str],
+    until_the_end: contextlib.ExitStack,
+) -> dict[str, float]:
     check_same("the settings", config.to_dict() | {"allow_changed": sorted(allow_changed)})
     with together("setting up the training"):
         check_settings(config, device_count=jax.device_count())
@@ -116,7 +126,7 @@ def train(
         )
         pictures = content_hashes(data)
         if is_first():
-            make_run_directory(workdir)
+            until_the_end.enter_context(run_directory(workdir))
     check_same("what is trained on", pictures)
 
     checkpoints = Checkpoints(workdir / "checkpoints")
@@ -153,6 +163,7 @@ def train(
         for remark in remarks:
             report.say(remark)
         report.say(_introduction(config, data, host_state, newest))
+        checked = FiniteSteps(workdir)
         # Metrics of the steps since the last line of the log.
         window: list[dict[str, float]] = [] if position is None else position.window
 
@@ -160,12 +171,12 @@ def train(
             """Validates if it is due, and saves; False if a signal cut the validation short."""
             step, scores = int(after["step"]), None
             if validate:
-                validated = validation(
-                    best_parameters(after),
-                    after["statistics"],
-                    step=step,
-                    stop=lambda: leaving.signal is not None,
-                )
+                with checked.shown_by(step):
+                    validated = validation(
+                        best_parameters(after),
+                        after["statistics"],
+                        stop=lambda: leaving.signal is not None,
+                    )
                 if validated is not None:
                     scores, shown = validated
                     report.validation(step, scores, shown)
@@ -193,7 +204,6 @@ def train(
                 take_back_validation(workdir, first)
             keep(host_state, validate=True, replace=True)
         timed, started = 0, time.perf_counter()
-        checked = FiniteSteps(workdir)
         for step in range(first + 1, config.train_steps + 1):
             batch = next(batches)
             state, metrics = step_function(

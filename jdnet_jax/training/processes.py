@@ -75,15 +75,16 @@ def join(
         absent = [name for name in SLURM_VARIABLES if name not in os.environ]
         if absent:
             raise ValueError(
-                f"cluster=slurm needs the environment of a job step, but {', '.join(absent)} is "
-                "not set; start the processes with srun."
+                f"cluster=slurm needs the environment of a job step, but {', '.join(absent)} "
+                f"{'are' if len(absent) > 1 else 'is'} not set; start the processes with srun."
             )
     elif len(missing) == len(given):
         return
     elif missing:
         raise ValueError(
-            f"several processes need {', '.join(given)} each, but {' and '.join(missing)} is "
-            "missing; give all three, or none for one process."
+            f"several processes need {', '.join(given)} each, but {' and '.join(missing)} "
+            f"{'are' if len(missing) > 1 else 'is'} missing; give all three, or none for one "
+            "process."
         )
     elif not 0 <= (process_id or 0) < (num_processes or 0):
         raise ValueError(

@@ -81,6 +81,7 @@ def restore_newest(
 
     Raises:
         ValueError: It is of another training.
+        CheckpointError: There were some, and none is whole.
         UnreadableError: It cannot be read, and may be whole.
         ElsewhereError: Another process cannot read it.
     """
@@ -89,6 +90,13 @@ def restore_newest(
         newest = checkpoints.latest_step()
         check_same("the newest checkpoint in the run directory", newest)
         if newest is None:
+            if checkpoints.aside:
+                raise CheckpointError(
+                    f"no checkpoint of this training is whole; what is left of them is in "
+                    f"{checkpoints.aside}. Train in another workdir (initial_weights takes an "
+                    "export of this one, if there is one), or move that folder away to begin anew "
+                    "here"
+                )
             return Beginning(like, None, remarks)
         failure = None
         with together(f"reading the checkpoint of step {newest}"):

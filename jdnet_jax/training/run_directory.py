@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-import shutil
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jdnet_jax.models import Description
-from jdnet_jax.training.checkpoint_folders import CheckpointError
+from jdnet_jax.training.checkpoint_folders import CheckpointError, short
 from jdnet_jax.training.checkpoints import Checkpoints
+from jdnet_jax.training.write_errors import WriteError
 from jdnet_jax.weights.files import export_weights
 from jdnet_jax.whole_files import write_whole
 
 
-def make_run_directory(workdir: Path) -> None:
-    """Makes a run directory, or finds that it is there and can be written to.
+@contextlib.contextmanager
+def run_directory(workdir: Path) -> Iterator[None]:
+    """Makes a run directory, or finds that it can be written to, and keeps other trainings out.
+
+    It is locked until the block ends, or the process in whatever way.
 
     Raises:
-        OSError: It cannot.
+        OSError: It cannot be written to, or another training writes to it.
     """
+    _make(workdir)
+    handle = os.open(workdir, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(
+                f"another training is writing to {workdir}; wait until it has ended, or give "
+                "another workdir"
+            ) from error
+        except OSError:
+            pass  # some network file systems have no locks
+        yield
+    finally:
+        os.close(handle)
+
+
+def _make(workdir: Path) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=workdir):
@@ -45,6 +70,7 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
 
     Raises:
         CheckpointError: It is damaged.
+        WriteError: The export cannot be written; one that was there is as it was.
     """
     step = checkpoints.best_step()
     assert step is not None
@@ -58,7 +84,11 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
         ) from error
     assert scores is not None
     folder = workdir / "weights"
-    if folder.exists():  # of an earlier end of the same training
-        shutil.rmtree(folder)
-    export_weights(folder, Description(**saved["model"]), variables)
+    try:  # there may be one of an earlier end of the same training
+        export_weights(folder, Description(**saved["model"]), variables, replace=True)
+    except Exception as error:  # of orbax, tensorstore or the system
+        raise WriteError(
+            f"the best checkpoint could not be exported to {folder} ({short(error)}). Look at the "
+            "disk, then give the same command again: nothing is trained anew"
+        ) from error
     return {**scores, "step": step}

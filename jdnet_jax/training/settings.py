@@ -135,9 +135,9 @@ def check_same_training(
     if refused:
         raise ValueError(
             f"{workdir} holds a training under other settings: "
-            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has (its "
-            "config.json), train in another workdir, or, where it is meant to change on the way, "
-            f"give --allow_changed={','.join(refused)}."
+            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has, named "
+            "first, train in another workdir, or, where it is meant to change on the way, "
+            f"give --allow_changed={','.join([*allow_changed, *refused])}."
         )
     other = [
         name

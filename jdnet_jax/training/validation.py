@@ -50,7 +50,6 @@ class Validation:
         params: Mapping[str, Any],
         statistics: Mapping[str, Any],
         *,
-        step: int,
         stop: Callable[[], bool] = lambda: False,
     ) -> tuple[dict[str, float], npt.NDArray[np.uint8] | None] | None:
         """Validates given variables; all processes call it together.
@@ -58,7 +57,6 @@ class Validation:
         Args:
             params: Parameters by name.
             statistics: Running averages of batch normalisation by name.
-            step: How many steps they were trained, for the message of an error.
             stop: Asked before each pair whether to leave off.
 
         Returns:
@@ -85,10 +83,7 @@ class Validation:
                 shown = np.concatenate([rainy, eight_bit, clean], axis=1)
         everywhere = gather((finite, left_off, [(s.psnr, s.ssim) for s in scores]))
         if not all(part[0] for part in everywhere):
-            raise NotFiniteError(
-                f"after step {step}, the network's derained pictures are not finite; the "
-                "checkpoints before it are good: lower learning_rate, or set clip_norm"
-            )
+            raise NotFiniteError("the network's derained pictures are not finite")
         if any(part[1] for part in everywhere):
             return None
         # Their order does not matter: the means are of exact sums.

@@ -25,5 +25,6 @@ def told_of(file: Path) -> Iterator[None]:
     except OSError as error:
         raise WriteError(
             f"{file} could not be written ({error.strerror or error}). Look at the disk and at the "
-            "run directory, then give the same command again: it goes on from the newest checkpoint"
+            "run directory, then give the same command again: it goes on from the newest "
+            "checkpoint that is there"
         ) from error

@@ -56,7 +56,11 @@ def alone() -> ocp.options.MultiprocessingOptions:
 
 
 def export_weights(
-    folder: Path, description: Description, variables: Mapping[str, np.ndarray]
+    folder: Path,
+    description: Description,
+    variables: Mapping[str, np.ndarray],
+    *,
+    replace: bool = False,
 ) -> None:
     """Writes an orbax export: `variables/` and `description.json`, each with a file of its hash.
 
@@ -64,11 +68,12 @@ def export_weights(
         folder: A folder that does not exist yet, or is empty.
         description: The network's description.
         variables: All its variables by name.
+        replace: Put it in the place of an export, which stays until the new one is whole.
 
     Raises:
-        FileExistsError: The folder holds something.
+        FileExistsError: The folder holds something, and `replace` is not set.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if not replace and folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description.to_dict(), indent=2) + "\n"
