@@ -145,6 +145,12 @@ def run_plan(
                 failed.append((job.source, _message(job.source, error)))
                 tell(f"error: {failed[-1][1]}")
                 bar.set_postfix(failed=len(failed))
+            except KeyboardInterrupt:
+                tell(
+                    f"{len(done)} of {len(plan.jobs)} pictures derained, {len(failed)} failed; "
+                    "--skip-existing goes on"
+                )
+                raise
             else:
                 done.append(job.output)
                 damaged += [(job.source, str(warning.message)) for warning in told]

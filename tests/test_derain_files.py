@@ -84,6 +84,23 @@ def test_run_plan_tells_of_a_failure_when_it_happens(tmp_path):
     assert (len(summary.done), len(summary.failed), len(told)) == (1, 1, 1)
 
 
+def test_run_plan_tells_how_far_it_came_when_it_is_interrupted(tmp_path):
+    for name in "abc":
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    plan = plan_derain([tmp_path], tmp_path / "out")
+    asked, told = [], []
+
+    def restore(picture):
+        asked.append(picture)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return picture
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, restore, overwrite=False, progress=False, tell=told.append)
+    assert told == ["1 of 3 pictures derained, 0 failed; --skip-existing goes on"]
+
+
 @pytest.mark.parametrize(
     "error",
     [RuntimeError("RESOURCE_EXHAUSTED: out of memory\ntrying"), MemoryError(), ValueError("x")],
