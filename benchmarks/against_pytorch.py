@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -19,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.worker import SIDES
 
 ROOT = Path(__file__).parent.parent
 
@@ -83,6 +86,21 @@ def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, f
             for own, theirs in zip(calls["ours"][1:], calls["peer"][1:], strict=True)
         )
     return result
+
+
+def per_megapixel(rounds: int) -> dict[str, float]:
+    """Seconds per megapixel with the bundled weights: of a small picture, and of a large one."""
+    workers = {what: Worker([sys.executable, "-m", OURS, what, "0", "serve"]) for what in SIDES}
+    calls: dict[str, list[float]] = {what: [] for what in SIDES}
+    for _ in range(rounds + 1):
+        for what, worker in workers.items():
+            calls[what].append(worker()["seconds"] / math.prod(SIDES[what]) * 1e6)
+    for worker in workers.values():
+        worker.stop()
+    ratios = [b / a for a, b in zip(*(values[1:] for values in calls.values()), strict=True)]
+    return {what: statistics.median(values[1:]) for what, values in calls.items()} | {
+        "photograph over picture": statistics.median(ratios)
+    }
 
 
 def once(command: list[str], environment: dict[str, str]) -> dict[str, float]:
@@ -170,6 +188,9 @@ def main() -> None:
             [sys.executable, "-m", OURS, what, "12", "serve"], None, arguments.rounds
         )
         print(label, json.dumps(results[label]), flush=True)
+    label = "seconds per megapixel, bundled weights"
+    results[label] = per_megapixel(arguments.rounds)
+    print(label, json.dumps(results[label]), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for label, result in processes(Path(folder)).items():
             results[label] = result

@@ -1,6 +1,6 @@
 """Our side of `benchmarks.against_pytorch`: a workload, run once or whenever a line comes in.
 
-python -m benchmarks.worker {infer,train,ssim} CROPS {once,serve} [remat]
+python -m benchmarks.worker {infer,train,ssim,picture,photograph} CROPS {once,serve} [remat]
 """
 
 from __future__ import annotations
@@ -28,11 +28,21 @@ from jdnet_jax.training.optimizer import make_optimizer
 from jdnet_jax.training.state import create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 
+SIDES = {"picture": (320, 480), "photograph": (3000, 4000)}
+"""Height and width of what the bundled weights are timed on."""
+
 
 def inference(_: int, **__: Any) -> Callable[[], Any]:
     """One picture of 320x480."""
     restore = Restorer(create_model())
     picture = np.random.default_rng(0).random((320, 480, 3), np.float32)
+    return functools.partial(restore, picture)
+
+
+def bundled(height: int, width: int) -> Callable[[], Any]:
+    """One picture with the bundled weights, in tiles where the memory asks for them."""
+    restore = Restorer.from_pretrained()
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     return functools.partial(restore, picture)
 
 
@@ -72,7 +82,13 @@ def main() -> None:
     """Runs what the command line says."""
     what, crops, mode, *options = sys.argv[1:]
     makers: dict[str, Callable[..., Callable[[], Any]]]
-    makers = {"infer": inference, "train": training, "ssim": ssim}
+    makers = {
+        "infer": inference,
+        "train": training,
+        "ssim": ssim,
+        "picture": lambda _: bundled(*SIDES["picture"]),
+        "photograph": lambda _: bundled(*SIDES["photograph"]),
+    }
     call = makers[what](int(crops), **dict.fromkeys(options, True))
     if mode == "once":
         call()
