@@ -54,12 +54,12 @@ def ends(processes, timeout=300):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_processes": 2}, "coordinator_address and process_id is missing"),
+        ({"num_processes": 2}, "coordinator_address and process_id are missing"),
         (
             {"coordinator_address": "a:1", "num_processes": 2, "process_id": 2},
             r"0\.\.num_processes-1, got 2",
         ),
-        ({"cluster": "slurm"}, "SLURM_NTASKS, .* is not set; start the processes with srun"),
+        ({"cluster": "slurm"}, "SLURM_NTASKS, .* are not set; start the processes with srun"),
         ({"cluster": "slurm", "process_id": 0}, "leave them out"),
         ({"cluster": "pbs"}, "must be 'slurm', got 'pbs'"),
     ],
