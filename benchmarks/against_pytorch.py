@@ -66,15 +66,21 @@ class Worker:
         self._process.wait()
 
 
-def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, float]:
-    """Medians of both programs, called in turns."""
-    workers = {"ours": Worker(ours)} | ({"peer": Worker(peer)} if peer else {})
+def by_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Calls of workers by their names, the first of each and `rounds` more, taking turns."""
+    workers = {name: Worker(command) for name, command in commands.items()}
     calls: dict[str, list[dict[str, float]]] = {name: [] for name in workers}
     for _ in range(rounds + 1):
         for name, worker in workers.items():
             calls[name].append(worker())
     for worker in workers.values():
         worker.stop()
+    return calls
+
+
+def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, float]:
+    """Medians of both programs, called in turns."""
+    calls = by_turns({"ours": ours} | ({"peer": peer} if peer else {}), rounds)
     result = {}
     for name, values in calls.items():
         result[f"{name}_first_s"] = values[0]["seconds"]
@@ -90,15 +96,13 @@ def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, f
 
 def per_megapixel(rounds: int) -> dict[str, float]:
     """Seconds per megapixel with the bundled weights: of a small picture, and of a large one."""
-    workers = {what: Worker([sys.executable, "-m", OURS, what, "0", "serve"]) for what in SIDES}
-    calls: dict[str, list[float]] = {what: [] for what in SIDES}
-    for _ in range(rounds + 1):
-        for what, worker in workers.items():
-            calls[what].append(worker()["seconds"] / math.prod(SIDES[what]) * 1e6)
-    for worker in workers.values():
-        worker.stop()
-    ratios = [b / a for a, b in zip(*(values[1:] for values in calls.values()), strict=True)]
-    return {what: statistics.median(values[1:]) for what, values in calls.items()} | {
+    commands = {what: [sys.executable, "-m", OURS, what, "0", "serve"] for what in SIDES}
+    each = {
+        what: [call["seconds"] / math.prod(SIDES[what]) * 1e6 for call in calls[1:]]
+        for what, calls in by_turns(commands, rounds).items()
+    }
+    ratios = [b / a for a, b in zip(*each.values(), strict=True)]
+    return {what: statistics.median(values) for what, values in each.items()} | {
         "photograph over picture": statistics.median(ratios)
     }
 

@@ -1,7 +1,5 @@
 """A training that is gone on with under something else: settings, pictures, a run directory."""
 
-import os
-import resource
 import shutil
 import stat
 import tempfile
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import as_nobody, files_up_to
 from skimage.data import chelsea
 from training_runs import tiny_config
 
@@ -164,14 +163,8 @@ def test_train_tells_of_a_run_directory_that_is_read_only(monkeypatch):
     make = run_directory._make
 
     def make_as_nobody(path):
-        root = os.geteuid() == 0  # whom permissions do not stop
-        if root:
-            os.seteuid(65534)
-        try:
+        with as_nobody():
             make(path)
-        finally:
-            if root:
-                os.seteuid(0)
 
     monkeypatch.setattr(run_directory, "_make", make_as_nobody)
     try:
@@ -195,12 +188,8 @@ def test_train_keeps_what_there_was_when_the_system_refuses_to_write(again, monk
     write = Checkpoints._write
 
     def write_little(self, *arguments):
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
-        try:
+        with files_up_to(2048):
             write(self, *arguments)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "_write", write_little)

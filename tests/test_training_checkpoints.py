@@ -1,19 +1,16 @@
 """Checkpoints that are hurt, cannot be read, are of an older version or are being replaced."""
 
 import json
-import os
-import resource
 import shutil
-import signal
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from refusals import as_nobody, files_up_to
 from training_process import assert_same_end
-from training_runs import tiny_config, whole_state
+from training_runs import tiny_config, validate_interrupted, whole_state
 
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.training import Stopped, checkpoints, train
@@ -176,15 +173,13 @@ def test_a_checkpoint_of_somebody_else_is_not_damaged(copy):
     folder.chmod(0o755)
     step = shutil.copytree(copy / "checkpoints" / "4", folder / "4")
     step.chmod(0)
-    root = os.geteuid() == 0  # whom permissions do not stop
-    if root:
-        os.seteuid(65534)
     try:
-        with pytest.raises(UnreadableError, match=r"cannot be read .*Permission denied"):
+        with (
+            as_nobody(),
+            pytest.raises(UnreadableError, match=r"cannot be read .*Permission denied"),
+        ):
             read_record(step)
     finally:
-        if root:
-            os.seteuid(0)
         step.chmod(0o700)
         shutil.rmtree(folder)
 
@@ -192,17 +187,9 @@ def test_a_checkpoint_of_somebody_else_is_not_damaged(copy):
 @pytest.fixture
 def owing(whole, tmp_path, monkeypatch):
     """A run that was stopped in the validation of step 2: it begins with replacing that."""
-    validate = Validation.__call__
-
-    def interrupted(self, *arguments, stop, **options):
-        os.kill(os.getpid(), signal.SIGTERM)
-        while not stop():
-            time.sleep(0.01)
-        return validate(self, *arguments, stop=stop, **options)
-
     workdir = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(Validation, "__call__", interrupted)
+        patch.setattr(Validation, "__call__", validate_interrupted)
         with pytest.raises(Stopped, match="at step 2"):
             train(tiny_config(monkeypatch, **STEPS), workdir)
     assert read_record(workdir / "checkpoints" / "2").scores is None
@@ -213,12 +200,8 @@ def test_train_keeps_the_checkpoint_that_it_cannot_replace(whole, owing, monkeyp
     write = Checkpoints._write_new
 
     def write_little(self, *arguments):
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
-        try:
+        with files_up_to(2048):
             write(self, *arguments)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "_write_new", write_little)

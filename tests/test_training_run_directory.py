@@ -1,11 +1,11 @@
 """The run directory: one training at a time, whole exports, nothing begun over another."""
 
 import os
-import resource
 import shutil
 
 import numpy as np
 import pytest
+from refusals import files_up_to
 from training_runs import tiny_config
 
 from jdnet_jax.training import run_directory, train
@@ -46,12 +46,8 @@ def test_an_export_stays_until_the_next_one_is_whole(finished, tmp_path, monkeyp
     export = run_directory.export_weights
 
     def export_little(*arguments, **options):
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, limits[1]))
-        try:
+        with files_up_to(2048):
             export(*arguments, **options)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     with monkeypatch.context() as refused:
         refused.setattr(run_directory, "export_weights", export_little)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from training_process import STEPS, Process, assert_same_end
-from training_runs import tiny_config, whole_state
+from training_runs import VALIDATE, tiny_config, validate_interrupted, whole_state
 
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.training import Stopped, train
@@ -191,21 +191,17 @@ def test_metrics_log_takes_back_what_comes_again(tmp_path):
 
 
 def test_train_stopped_in_its_validation_catches_up_with_it(whole, tmp_path, monkeypatch):
-    validate = Validation.__call__
-
-    def interrupted(self, *arguments, stop, **options):
-        os.kill(os.getpid(), signal.SIGTERM)
-        while not stop():
-            time.sleep(0.01)
-        return validate(self, *arguments, stop=stop, **options)
-
     # Each start but the first begins with the validation that the one before owes.
-    turns = {3: [interrupted], 6: [validate, interrupted], 7: [validate, interrupted]}
+    turns = {
+        3: [validate_interrupted],
+        6: [VALIDATE, validate_interrupted],
+        7: [VALIDATE, validate_interrupted],
+    }
     for step, methods in turns.items():
         monkeypatch.setattr(Validation, "__call__", in_turn(methods))
         with pytest.raises(Stopped, match=f"at step {step}"):
             train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
-    monkeypatch.setattr(Validation, "__call__", validate)
+    monkeypatch.setattr(Validation, "__call__", VALIDATE)
     train(tiny_config(monkeypatch, **STEPS), tmp_path / "run")
     assert_same_end(whole, tmp_path / "run", monkeypatch, 7)
 

@@ -8,6 +8,7 @@ import struct
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from refusals import files_up_to
 from tensorboardX.proto.event_pb2 import Event
 from training_process import Process
 
@@ -45,10 +46,8 @@ def test_train_tells_in_one_line_that_it_cannot_write(failure, tmp_path):
 @pytest.fixture
 def limited():
     """No file may grow beyond 4 kB; pytest keeps stderr in one."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_up_to(4096):
+        yield
 
 
 def test_finite_steps_name_a_batch_that_cannot_be_saved(tmp_path, limited):

@@ -35,7 +35,6 @@ from jdnet_jax.training.settings import check_same_training, check_settings, tra
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
-from jdnet_jax.training.write_errors import told_of
 from jdnet_jax.weights.files import read_weights
 
 
@@ -148,10 +147,8 @@ def _train(
     if position is not None:
         batches.set_state(position.batches)
     if is_first():
-        with told_of(workdir / "config.json"):
-            write_json(workdir / "config.json", config.to_dict())
-        with told_of(workdir / "environment.json"):
-            write_json(workdir / "environment.json", environment())
+        write_json(workdir / "config.json", config.to_dict())
+        write_json(workdir / "environment.json", environment())
     state = replicate(host_state)
 
     with (

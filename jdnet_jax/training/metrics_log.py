@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ class MetricsLog:
 
     def __init__(self, workdir: Path, *, first_step: int) -> None:
         self._file = workdir / METRICS_FILE
-        lines = [line for line in read_metrics(workdir) if line["step"] <= first_step]
-        with told_of(self._file):
-            write_whole(self._file, "".join(_line(entry) for entry in lines).encode())
+        _keep(workdir, lambda entry: entry["step"] <= first_step)
 
     def write(self, part: str, step: int, numbers: dict[str, float]) -> None:
         """One line.
@@ -87,6 +86,11 @@ def take_back_validation(workdir: Path, step: int) -> None:
         ValueError: As `read_metrics`.
         WriteError: The disk refuses.
     """
-    lines = [e for e in read_metrics(workdir) if (e["step"], e["part"]) != (step, "validation")]
+    _keep(workdir, lambda entry: (entry["step"], entry["part"]) != (step, "validation"))
+
+
+def _keep(workdir: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Takes all but the wanted lines out of the log."""
+    lines = [_line(entry) for entry in read_metrics(workdir) if wanted(entry)]
     with told_of(workdir / METRICS_FILE):
-        write_whole(workdir / METRICS_FILE, "".join(_line(entry) for entry in lines).encode())
+        write_whole(workdir / METRICS_FILE, "".join(lines).encode())

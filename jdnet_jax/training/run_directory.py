@@ -14,7 +14,7 @@ from typing import Any
 from jdnet_jax.models import Description
 from jdnet_jax.training.checkpoint_folders import CheckpointError, short
 from jdnet_jax.training.checkpoints import Checkpoints
-from jdnet_jax.training.write_errors import WriteError
+from jdnet_jax.training.write_errors import WriteError, told_of
 from jdnet_jax.weights.files import export_weights
 from jdnet_jax.whole_files import write_whole
 
@@ -58,8 +58,13 @@ def _make(workdir: Path) -> None:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a file for people and programs."""
-    write_whole(path, f"{json.dumps(content, indent=2, sort_keys=True)}\n".encode())
+    """Writes a file for people and programs.
+
+    Raises:
+        WriteError: The disk refuses.
+    """
+    with told_of(path):
+        write_whole(path, f"{json.dumps(content, indent=2, sort_keys=True)}\n".encode())
 
 
 def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
