@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jdnet_jax.models.layers import (
     axis_coordinates,
     batch_norm,
     conv1x1,
+    convolve_together,
     kernel_and_bias,
     leaky_relu,
 )
@@ -95,8 +96,9 @@ class SelfAttention(nnx.Module):
     ) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
         normed = leaky_relu(self.norm_in(x))
-        query, key = (f(normed).astype(self.dtype) for f in (self.phi, self.psi))
-        value = self._value(normed).astype(self.dtype)
+        query, key, value = (
+            y.astype(self.dtype) for y in convolve_together(normed, self._maps(normed.dtype))
+        )
         if part is None:
             reach = self.footprint // 2
             key, value = reflect(key, reach), reflect(value, reach)
@@ -107,14 +109,17 @@ class SelfAttention(nnx.Module):
         y = attend(query, key, value, coordinates).astype(x.dtype)
         return x + self.expand(leaky_relu(self.norm_out(y)))
 
-    def _value(self, normed: jax.Array) -> jax.Array:
-        kernel, bias = kernel_and_bias(self.beta, normed.dtype)
+    def _maps(self, dtype: Any) -> list[tuple[jax.Array, jax.Array]]:
+        """Kernels and biases of phi, psi and beta."""
+        phi, psi, (kernel, bias) = (
+            kernel_and_bias(layer, dtype) for layer in (self.phi, self.psi, self.beta)
+        )
         if not self.norm_out.use_running_average:
             # Weights sum to one, so this bias moves the result by a constant, which normalisation
             # over the batch takes away: its gradient is zero but for rounding. Adam divides by the
             # gradient's size and would make a step of it, another one on every device count.
             bias = jax.lax.stop_gradient(bias)
-        return normed @ kernel + bias
+        return [phi, psi, (kernel, bias)]
 
     def _attend_patches(
         self, query: jax.Array, key: jax.Array, value: jax.Array, coordinates: Coordinates

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.layers import SLOPE, keep, leaky_relu
+from jdnet_jax.models.layers import SLOPE, after, keep, leaky_relu
 
 
 class Operands(NamedTuple):
@@ -73,7 +73,8 @@ def _scan_rows(
 
     def body(carry: Any, i: jax.Array) -> tuple[Any, None]:
         state, now = carry
-        return (step(state, now), rows(i + 1)), None
+        state = step(state, now)
+        return (state, rows(after(i + 1, state))), None
 
     (state, _), _ = lax.scan(body, (start, rows(jnp.asarray(0))), jnp.arange(footprint))
     return state

@@ -1,4 +1,4 @@
-"""The 3x3 convolution, with a backward pass that XLA runs fast inside loops."""
+"""Convolutions of 3x3 and of 1x1, in the forms that XLA's CPU backend is fast in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from jax import lax
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
+_FEW = 32
+"""Below so many outputs, XLA's products do not use the processor fully."""
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -20,6 +23,9 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     XLA's CPU backend rewrites those for its fast convolutions only outside of loops; inside they
     run fifteen times slower. Here the arrays are transposed before.
 
+    On CPU, few outputs are computed for pairs of pixels, where no gradient is to be taken: a
+    picture takes 4 % less time for it, a training step as long as before.
+
     Args:
         x: [b, h, w, i].
         kernel: [3, 3, i, o].
@@ -28,7 +34,30 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     Returns:
         [b, ceil(h / stride), ceil(w / stride), o].
     """
-    return _convolution(x, kernel, strides=stride, padding=((1, 1), (1, 1)))
+    if stride == 1 and kernel.shape[-1] < _FEW and jax.default_backend() == "cpu":
+        return _convolve_pairs(x, kernel)
+    return _convolve_plainly(x, kernel, stride)
+
+
+def _convolve_plainly(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    return _convolution(x, kernel, strides=(stride, stride), padding=((1, 1), (1, 1)))
+
+
+def _convolve_pairs(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Two neighbours of a row at a time, from the four pixels in a row that they see together.
+
+    A third of the multiplications are by zero, but a product with twice as many outputs is faster
+    by more than that, and half as many patches are copied together for it.
+    """
+    left, right = (jnp.pad(kernel, ((0, 0), sides, (0, 0), (0, 0))) for sides in ((0, 1), (1, 0)))
+    h, w = x.shape[1:3]
+    pairs = _convolution(
+        x,
+        jnp.concatenate([left, right], axis=-1),
+        strides=(1, 2),
+        padding=((1, 1), (1, 1 + w % 2)),
+    )
+    return pairs.reshape(x.shape[0], h, w + w % 2, kernel.shape[-1])[:, :, :w]
 
 
 def _convolution(
@@ -36,14 +65,14 @@ def _convolution(
     kernel: jax.Array,
     *,
     padding: tuple[tuple[int, int], tuple[int, int]],
-    strides: int = 1,
+    strides: tuple[int, int] = (1, 1),
     dilation: int = 1,
     kernel_dilation: int = 1,
 ) -> jax.Array:
     return lax.conv_general_dilated(
         x,
         kernel,
-        (strides, strides),
+        strides,
         padding,
         lhs_dilation=(dilation, dilation),
         rhs_dilation=(kernel_dilation, kernel_dilation),
@@ -52,7 +81,7 @@ def _convolution(
 
 
 def _forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, Any]:
-    return convolve(x, kernel, stride), (x, kernel)
+    return _convolve_plainly(x, kernel, stride), (x, kernel)
 
 
 def _backward(stride: int, saved: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -77,3 +106,32 @@ def _backward(stride: int, saved: Any, gradient: jax.Array) -> tuple[jax.Array, 
 
 
 convolve.defvjp(_forward, _backward)
+
+
+@jax.custom_vjp
+def convolve_1x1(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A 1x1 convolution, as the matrix product it is: XLA runs it six times faster so on CPU.
+
+    The gradient of the kernel is a product of its own for each picture, and their sum: a single one
+    has few results, each a sum over all pixels, and XLA's CPU backend takes twice as long for it.
+
+    Args:
+        x: [b, h, w, i].
+        kernel: [i, o].
+
+    Returns:
+        [b, h, w, o].
+    """
+    return x @ kernel
+
+
+def _forward_1x1(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
+    return x @ kernel, (x, kernel)
+
+
+def _backward_1x1(saved: Any, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    return gradient @ kernel.T, jnp.einsum("bhwi,bhwo->bio", x, gradient).sum(0)
+
+
+convolve_1x1.defvjp(_forward_1x1, _backward_1x1)

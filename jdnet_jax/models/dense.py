@@ -3,11 +3,11 @@
 Map 0 comes from outside; unit i turns its input into map i + 1, and fusion i, a 1x1 convolution of
 the maps 0 .. i + 1 with an activation, is the input of the next unit. Computed as it reads, each
 fusion would read every map there is to write one, and going backward write a gradient of every map.
-Here a range of units is halved: when the first half has run, all that its maps give to the fusions
-of the second is one large matrix product, and each half is again such a range.
+Here units come in groups: before a group runs, all that the maps of an earlier group give to its
+fusions is one large matrix product.
 
-The last few units of the halving may be left to a loop. XLA then compiles one unit for all of them,
-and takes far less time and memory for it.
+Within a group, the units run in a loop. XLA then compiles one unit for all of them, and takes far
+less time and memory for it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.layers import leaky_relu
+from jdnet_jax.models.layers import after, leaky_relu
 
 Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
-Groups = Sequence[tuple[int, int]]
-Sums = Sequence[jax.Array | None]
 
 
 def dense_trunk(
@@ -55,32 +53,15 @@ def dense_trunk(
         returned, [units, ...].
     """
     channels = x.shape[-1]
-    first = leaky_relu(x)
+    count = math.ceil(len(kernels) / units_per_scan)
+    bounds = [len(kernels) * i // count for i in range(count + 1)]
+    known = [(0, leaky_relu(x))]  # maps [b, h, w, k c], and the number of the first
     rest: list[Any] = []
-
-    def given(maps: jax.Array, first_map: int, start: int, end: int) -> jax.Array:
-        """What maps [b, h, w, k c] add to the fusions [start, end), [b, h, w, (end - start) c]."""
-        rows = slice(first_map * channels, first_map * channels + maps.shape[-1])
-        return maps @ jnp.concatenate([kernel[rows] for kernel in kernels[start:end]], axis=1)
-
-    def run(groups: Groups, x: jax.Array, sums: Sums) -> tuple[jax.Array, list[jax.Array]]:
-        """Groups of units: the last fusion and the maps, given what earlier maps sum to."""
-        if len(groups) == 1:
-            return group(*groups[0], x, sums[0])
-        half = len(groups) // 2
-        x, early = run(groups[:half], x, sums[:half])
-        known = jnp.concatenate(early, axis=-1)
-        late_sums = [
-            _add(s, given(known, groups[0][0] + 1, *late))
-            for s, late in zip(sums[half:], groups[half:], strict=True)
-        ]
-        x, late_maps = run(groups[half:], x, late_sums)
-        return x, early + late_maps
-
-    def group(
-        start: int, end: int, x: jax.Array, sums: jax.Array | None
-    ) -> tuple[jax.Array, list[jax.Array]]:
-        sums = _add(sums, given(first, 0, start, end) + jnp.concatenate(biases[start:end]))
+    for start, end in itertools.pairwise(bounds):
+        sums = jnp.concatenate(biases[start:end])
+        for first, maps in known:
+            rows = slice(first * channels, first * channels + maps.shape[-1])
+            sums = sums + maps @ jnp.concatenate([k[rows] for k in kernels[start:end]], axis=1)
         own = slice((start + 1) * channels, (end + 1) * channels)
         pulls = jnp.stack(
             [
@@ -90,11 +71,10 @@ def dense_trunk(
         )
         x, maps, others = _chain(unit, x, variables(start, end), pulls, sums)
         rest.append(others)
-        return x, [maps]
-
-    count = math.ceil(len(kernels) / units_per_scan)
-    bounds = [len(kernels) * i // count for i in range(count + 1)]
-    x, _ = run(list(itertools.pairwise(bounds)), x, [None] * count)
+        if start == 0:  # map 0 by itself would be a product with few rows each time
+            known = [(0, jnp.concatenate([known[0][1], maps], axis=-1))]
+        else:
+            known.append((start + 1, maps))
     return x, jax.tree.map(lambda *parts: jnp.concatenate(parts), *rest)
 
 
@@ -132,7 +112,9 @@ def _run_chain(
         else:
             (features, others), backward = unit(x, unit_variables), None
         maps = _put(maps, features, i)
-        return (known + maps @ pull, _take(maps, pull.shape[-1], i + 1), maps), (others, backward)
+        x = known + maps @ pull
+        known = _take(maps, pull.shape[-1], after(i + 1, x))
+        return (x, known, maps), (others, backward)
 
     # Each map takes the place of its fusion's sum; the kernels are zero where there is a sum still.
     (x, _, maps), (others, backward) = lax.scan(
@@ -162,7 +144,8 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
         i, unit_backward, push = own
         d_sums = _put(d_sums, d_x, i)
         d_x, d_variables = unit_backward(known + d_sums @ push)
-        return (d_x, _take(d_sums, channels, i - 1), d_sums), d_variables
+        known = _take(d_sums, channels, after(i - 1, d_x))
+        return (d_x, known, d_sums), d_variables
 
     (d_x, _, d_sums), d_variables = lax.scan(
         step,
@@ -177,10 +160,6 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
 
 
 _chain.defvjp(_chain_saving, _chain_backward)
-
-
-def _add(a: jax.Array | None, b: jax.Array) -> jax.Array:
-    return b if a is None else a + b
 
 
 def _take(maps: jax.Array, channels: int, i: jax.Array | int) -> jax.Array:

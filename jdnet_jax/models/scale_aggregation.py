@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jdnet_jax.models.convolution import convolve_1x1
 from jdnet_jax.models.layers import (
     Compute,
     Conv3x3,
@@ -60,7 +61,7 @@ def fuse_scales(
     Returns:
         [b, h_0, w_0, outputs].
     """
-    parts = [scale @ rows for scale, rows in zip(scales, _rows(kernel, len(scales)), strict=True)]
+    parts = [convolve_1x1(*pair) for pair in zip(scales, _rows(kernel, len(scales)), strict=True)]
     if part is not None:
         return bias + parts[0] + sum(part.upsample(p, s) for s, p in enumerate(parts[1:], start=1))
     sizes = [p.shape[1:3] for p in parts]
