@@ -23,4 +23,4 @@ def bytes_per_pixel(description: Description) -> int:
     Fitted to what XLA's CPU backend allocates for 4 to 32 units of 16 and 32 channels: the maps of
     the dense trunk and sums of them, and those that a unit needs at the same time.
     """
-    return round(4 * description.channels * (1.4 * description.units + 6))
+    return round(4 * description.channels * (1.3 * description.units + 4.5))

@@ -58,10 +58,16 @@ def dense_trunk(
     known = [(0, leaky_relu(x))]  # maps [b, h, w, k c], and the number of the first
     rest: list[Any] = []
     for start, end in itertools.pairwise(bounds):
-        sums = jnp.concatenate(biases[start:end])
-        for first, maps in known:
-            rows = slice(first * channels, first * channels + maps.shape[-1])
-            sums = sums + maps @ jnp.concatenate([k[rows] for k in kernels[start:end]], axis=1)
+        sums = functools.reduce(
+            jnp.add,
+            (
+                maps
+                @ jnp.concatenate(
+                    [k[first * channels :][: maps.shape[-1]] for k in kernels[start:end]], axis=1
+                )
+                for first, maps in known
+            ),
+        )
         own = slice((start + 1) * channels, (end + 1) * channels)
         pulls = jnp.stack(
             [
@@ -69,7 +75,8 @@ def dense_trunk(
                 for kernel in kernels[start:end]
             ]
         )
-        x, maps, others = _chain(unit, x, variables(start, end), pulls, sums)
+        own_biases = jnp.stack(biases[start:end])
+        x, maps, others = _chain(unit, x, variables(start, end), pulls, own_biases, sums)
         rest.append(others)
         if start == 0:  # map 0 by itself would be a product with few rows each time
             known = [(0, jnp.concatenate([known[0][1], maps], axis=-1))]
@@ -80,7 +87,12 @@ def dense_trunk(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _chain(
-    unit: Unit, x: jax.Array, variables: Any, pulls: jax.Array, sums: jax.Array
+    unit: Unit,
+    x: jax.Array,
+    variables: Any,
+    pulls: jax.Array,
+    biases: jax.Array,
+    sums: jax.Array,
 ) -> tuple[jax.Array, jax.Array, Any]:
     """Some units and their fusions in a loop.
 
@@ -92,27 +104,35 @@ def _chain(
         x: Input of the first unit, [b, h, w, c].
         variables: Arrays [n, ...].
         pulls: Of each fusion, its kernel for the n maps, [n, n c, c]; zero for those to come.
-        sums: What the fusions get from outside, [b, h, w, n c].
+        biases: Of the fusions, [n, c].
+        sums: What the fusions get from earlier maps, [b, h, w, n c].
 
     Returns:
         The last fusion [b, h, w, c], the maps [b, h, w, n c] and the rest [n, ...].
     """
-    x, maps, others, _ = _run_chain(unit, x, variables, pulls, sums, save=False)
+    x, maps, others, _ = _run_chain(unit, x, variables, pulls, biases, sums, save=False)
     return x, maps, others
 
 
 def _run_chain(
-    unit: Unit, x: jax.Array, variables: Any, pulls: jax.Array, sums: jax.Array, *, save: bool
+    unit: Unit,
+    x: jax.Array,
+    variables: Any,
+    pulls: jax.Array,
+    biases: jax.Array,
+    sums: jax.Array,
+    *,
+    save: bool,
 ) -> tuple[jax.Array, jax.Array, Any, Any]:
     def step(carry: Any, own: Any) -> tuple[Any, Any]:
         x, known, maps = carry
-        i, unit_variables, pull = own
+        i, unit_variables, pull, bias = own
         if save:
             features, backward, others = jax.vjp(unit, x, unit_variables, has_aux=True)
         else:
             (features, others), backward = unit(x, unit_variables), None
         maps = _put(maps, features, i)
-        x = known + maps @ pull
+        x = known + maps @ pull + bias
         known = _take(maps, pull.shape[-1], after(i + 1, x))
         return (x, known, maps), (others, backward)
 
@@ -120,7 +140,7 @@ def _run_chain(
     (x, _, maps), (others, backward) = lax.scan(
         step,
         (x, _take(sums, pulls.shape[-1], 0), sums),
-        (jnp.arange(len(pulls)), variables, pulls),
+        (jnp.arange(len(pulls)), variables, pulls, biases),
         unroll=len(pulls) == 1,
     )
     return x, maps, others, backward
@@ -156,7 +176,8 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
     )
     d_pulls = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
     d_pulls = d_pulls.reshape(width, count, channels).transpose(1, 0, 2)
-    return d_x, d_variables, d_pulls, d_sums
+    d_biases = d_sums.sum((0, 1, 2)).reshape(count, channels)
+    return d_x, d_variables, d_pulls, d_biases, d_sums
 
 
 _chain.defvjp(_chain_saving, _chain_backward)

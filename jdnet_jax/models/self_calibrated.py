@@ -11,8 +11,6 @@ from jdnet_jax.models.layers import (
     Conv3x3,
     average_pool,
     conv1x1,
-    convolve_together,
-    kernel_and_bias,
     leaky_relu,
     upsample_nearest,
 )
@@ -44,11 +42,9 @@ class SelfCalibratedConv(nnx.Module):
 
     def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
         """[b, h, w, c] to the same shape; h and w at least `pooling`."""
-        splits = [kernel_and_bias(f, x.dtype) for f in (self.split_plain, self.split_calibrated)]
-        plain, calibrated = (
-            inside(leaky_relu(half), part) for half in convolve_together(x, splits)
-        )
+        plain = inside(leaky_relu(self.split_plain(x)), part)
         plain = leaky_relu(self.k1(plain))  # Eq. 14
+        calibrated = inside(leaky_relu(self.split_calibrated(x)), part)
         gate = jax.nn.sigmoid(calibrated + self._surroundings(calibrated, part))  # Eq. 12
         calibrated = inside(self.k3(calibrated) * gate, part)
         calibrated = leaky_relu(self.k4(calibrated))  # Eq. 13
