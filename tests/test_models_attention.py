@@ -203,10 +203,10 @@ def test_picture_coordinates_go_on_with_the_step_of_another_size():
 SHAPE, MAPS, PER_MAP, RELATION, REACH = (4, 5), 2, 3, 2, 2
 
 
-def operands(seed: int, scale: float) -> Operands:
+def operands(seed: int, scale: float, shape: tuple[int, int] = SHAPE) -> Operands:
     """Random operands in float64; `scale` is that of the logits."""
     rng = np.random.default_rng(seed)
-    (h, w), border = SHAPE, 2 * REACH
+    (h, w), border = shape, 2 * REACH
     return Operands(
         query=rng.standard_normal((2, RELATION, h, w)),
         key=rng.standard_normal((2, RELATION, h + border, w + border)),
@@ -252,6 +252,15 @@ def test_attend_rows_equals_softmax_of_any_scale(seed, exponent):
         expected = np.einsum("kbghw,kbnghw->bnghw", attention_weights(o), np.stack(shifted))
         # The rounding of logits in the thousands is 1e-12, and so is that of their exponentials.
         np.testing.assert_allclose(compiled_attend_rows(o), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("band", [1, 13, 20])
+def test_attend_rows_in_bands_equals_all_at_once(band, monkeypatch):
+    """Bands of one row, and of so many that the last one overlaps the one before."""
+    o = jax.tree.map(np.float32, operands(7, 1.0, (19, 9)))
+    whole = attend_rows(o)
+    monkeypatch.setattr("jdnet_jax.models.attention_rows._BAND", band)
+    np.testing.assert_array_equal(attend_rows(o), whole)
 
 
 @hypothesis.given(
