@@ -58,12 +58,12 @@ Rows = tuple[jax.Array, ...]
 def attend_rows(operands: Operands) -> jax.Array:
     """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates.
 
-    Of large pictures, a band of rows at a time: the steps below read the same maps again and again,
-    and take half as long again where those have left the caches.
+    Of large pictures, on CPU, a band of rows at a time: the steps below read the same maps again
+    and again, and take half as long again where those have left the caches.
     """
     o = operands
     h, w = o.query.shape[2:]
-    if h * w < 8 * _BAND:
+    if h * w < 8 * _BAND or jax.default_backend() != "cpu":
         return _forward(o)[0]
     rows, border = min(h, _BAND // w + 1), o.y.shape[0] - h
 

@@ -53,20 +53,19 @@ def dense_trunk(
         returned, [units, ...].
     """
     channels = x.shape[-1]
+
+    def given(maps: jax.Array, first: int, fusions: Sequence[jax.Array]) -> jax.Array:
+        """What maps [b, h, w, k c], from map `first` on, add to fusions, [b, h, w, n c]."""
+        rows = slice(first * channels, first * channels + maps.shape[-1])
+        return maps @ jnp.concatenate([kernel[rows] for kernel in fusions], axis=1)
+
     count = math.ceil(len(kernels) / units_per_scan)
     bounds = [len(kernels) * i // count for i in range(count + 1)]
-    known = [(0, leaky_relu(x))]  # maps [b, h, w, k c], and the number of the first
+    known = [(0, leaky_relu(x))]  # of each group, the number of its first map, and its maps
     rest: list[Any] = []
     for start, end in itertools.pairwise(bounds):
         sums = functools.reduce(
-            jnp.add,
-            (
-                maps
-                @ jnp.concatenate(
-                    [k[first * channels :][: maps.shape[-1]] for k in kernels[start:end]], axis=1
-                )
-                for first, maps in known
-            ),
+            jnp.add, (given(maps, first, kernels[start:end]) for first, maps in known)
         )
         own = slice((start + 1) * channels, (end + 1) * channels)
         pulls = jnp.stack(
