@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.layers import after, leaky_relu
+from jdnet_jax.models.layers import leaky_relu
 
 Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
 
@@ -53,122 +53,130 @@ def dense_trunk(
         returned, [units, ...].
     """
     channels = x.shape[-1]
+    map_0 = leaky_relu(x)
+    # What each unit takes in and what comes out at the end, as kernels [(i + 2) c, c] and biases:
+    # x itself, then the fusions. Their rows are for x, map 0, map 1, ...
+    x_itself = jnp.pad(jnp.eye(channels, dtype=x.dtype), ((0, channels), (0, 0)))
+    kernels = [x_itself, *(jnp.pad(kernel, ((channels, 0), (0, 0))) for kernel in kernels)]
+    biases = [jnp.zeros_like(biases[0]), *biases]
+    units = len(kernels) - 1
 
-    def given(maps: jax.Array, first: int, fusions: Sequence[jax.Array]) -> jax.Array:
-        """What maps [b, h, w, k c], from map `first` on, add to fusions, [b, h, w, n c]."""
-        rows = slice(first * channels, first * channels + maps.shape[-1])
-        return maps @ jnp.concatenate([kernel[rows] for kernel in fusions], axis=1)
+    def given(kernels: Sequence[jax.Array]) -> jax.Array:
+        """What the known maps give to fusions, [b, h, w, n c]."""
+        products = []
+        for first, maps in known:
+            rows = slice(first * channels, first * channels + maps.shape[-1])
+            products.append(maps @ jnp.concatenate([kernel[rows] for kernel in kernels], axis=1))
+        return functools.reduce(jnp.add, products)
 
-    count = math.ceil(len(kernels) / units_per_scan)
-    bounds = [len(kernels) * i // count for i in range(count + 1)]
-    known = [(0, leaky_relu(x))]  # of each group, the number of its first map, and its maps
+    groups = math.ceil(units / units_per_scan)
+    bounds = [units * i // groups for i in range(groups + 1)]
+    # Maps side by side, and the number of the first, counted as the rows of the kernels are.
+    known = [(0, jnp.concatenate([x, map_0], axis=-1))]
     rest: list[Any] = []
     for start, end in itertools.pairwise(bounds):
-        sums = functools.reduce(
-            jnp.add, (given(maps, first, kernels[start:end]) for first, maps in known)
-        )
-        own = slice((start + 1) * channels, (end + 1) * channels)
-        pulls = jnp.stack(
-            [
-                jnp.pad(kernel[own], ((0, (end + 1) * channels - len(kernel)), (0, 0)))
-                for kernel in kernels[start:end]
-            ]
-        )
-        own_biases = jnp.stack(biases[start:end])
-        x, maps, others = _chain(unit, x, variables(start, end), pulls, own_biases, sums)
+        sums = given(kernels[start:end])
+        own = [kernel[(start + 2) * channels :] for kernel in kernels[start:end]]
+        pulls = jnp.stack([_pull(kernel, end - start) for kernel in own])
+        shifts = jnp.stack(biases[start:end])
+        maps, others = _chain(unit, variables(start, end), pulls, shifts, sums)
         rest.append(others)
-        if start == 0:  # map 0 by itself would be a product with few rows each time
-            known = [(0, jnp.concatenate([known[0][1], maps], axis=-1))]
+        if start > 0:
+            known.append((start + 2, maps))
+        elif end < units:  # map 0 by itself would be a product with few rows each time
+            known = [(1, jnp.concatenate([map_0, maps], axis=-1))]
         else:
-            known.append((start + 1, maps))
-    return x, jax.tree.map(lambda *parts: jnp.concatenate(parts), *rest)
+            known = [(1, map_0), (2, maps)]
+    return given(kernels[-1:]) + biases[-1], jax.tree.map(lambda *a: jnp.concatenate(a), *rest)
+
+
+def _pull(kernel: jax.Array, count: int) -> jax.Array:
+    """A kernel for the first maps of a group, [k c, c], for all places of it, [count c, c].
+
+    After the k maps comes the sum that belongs to the kernel, then what it has nothing to do with.
+    """
+    rows, channels = kernel.shape
+    sum_itself = jnp.eye(channels, dtype=kernel.dtype)
+    nothing = jnp.zeros(((count - 1) * channels - rows, channels), kernel.dtype)
+    return jnp.concatenate([kernel, sum_itself, nothing])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _chain(
-    unit: Unit,
-    x: jax.Array,
-    variables: Any,
-    pulls: jax.Array,
-    biases: jax.Array,
-    sums: jax.Array,
-) -> tuple[jax.Array, jax.Array, Any]:
-    """Some units and their fusions in a loop.
+    unit: Unit, variables: Any, pulls: jax.Array, biases: jax.Array, sums: jax.Array
+) -> tuple[jax.Array, Any]:
+    """Some units and the fusions they take in, in a loop.
+
+    A map takes the place of the sum that its unit took in. So one product with the array of both
+    gives a unit's input: of the maps before it, and of its own sum, which passes as it is.
 
     JAX's own gradient of the loop would multiply and add once for every pair of units; this one
-    takes all of a fusion's maps in one product, and the gradient of all kernels in another.
+    takes all of a map's fusions in one product, and the gradient of all kernels in another.
 
     Args:
         unit: See `dense_trunk`.
-        x: Input of the first unit, [b, h, w, c].
         variables: Arrays [n, ...].
-        pulls: Of each fusion, its kernel for the n maps, [n, n c, c]; zero for those to come.
-        biases: Of the fusions, [n, c].
-        sums: What the fusions get from earlier maps, [b, h, w, n c].
+        pulls: Of each unit, the kernel of its input, [n, n c, c]; see `_pull`. Gradients are of the
+            kernels, not of the ones and zeros.
+        biases: Of the inputs, [n, c].
+        sums: What the inputs get from earlier maps, [b, h, w, n c].
 
     Returns:
-        The last fusion [b, h, w, c], the maps [b, h, w, n c] and the rest [n, ...].
+        The maps [b, h, w, n c] and the rest [n, ...].
     """
-    x, maps, others, _ = _run_chain(unit, x, variables, pulls, biases, sums, save=False)
-    return x, maps, others
+    maps, others, _ = _run_chain(unit, variables, pulls, biases, sums, save=False)
+    return maps, others
 
 
 def _run_chain(
     unit: Unit,
-    x: jax.Array,
     variables: Any,
     pulls: jax.Array,
     biases: jax.Array,
     sums: jax.Array,
     *,
     save: bool,
-) -> tuple[jax.Array, jax.Array, Any, Any]:
-    def step(carry: Any, own: Any) -> tuple[Any, Any]:
-        x, known, maps = carry
+) -> tuple[jax.Array, Any, Any]:
+    def step(maps: jax.Array, own: Any) -> tuple[jax.Array, Any]:
         i, unit_variables, pull, bias = own
+        x = maps @ pull + bias
         if save:
             features, backward, others = jax.vjp(unit, x, unit_variables, has_aux=True)
         else:
             (features, others), backward = unit(x, unit_variables), None
-        maps = _put(maps, features, i)
-        x = known + maps @ pull + bias
-        known = _take(maps, pull.shape[-1], after(i + 1, x))
-        return (x, known, maps), (others, backward)
+        return _put(maps, features, i), (others, backward)
 
-    # Each map takes the place of its fusion's sum; the kernels are zero where there is a sum still.
-    (x, _, maps), (others, backward) = lax.scan(
+    maps, (others, backward) = lax.scan(
         step,
-        (x, _take(sums, pulls.shape[-1], 0), sums),
+        sums,
         (jnp.arange(len(pulls)), variables, pulls, biases),
         unroll=len(pulls) == 1,
     )
-    return x, maps, others, backward
+    return maps, others, backward
 
 
 def _chain_saving(unit: Unit, *operands: Any) -> tuple[Any, Any]:
-    x, maps, others, backward = _run_chain(unit, *operands, save=True)
-    return (x, maps, others), (maps, backward, operands[2])
+    maps, others, backward = _run_chain(unit, *operands, save=True)
+    return (maps, others), (maps, backward, operands[1])
 
 
 def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
     maps, backward, pulls = saved
     del unit  # its gradients are in `saved`
-    d_x, d_maps, _ = gradients
+    d_maps, _ = gradients
     count, width, channels = pulls.shape
-    # Of each map, its rows of every fusion's kernel, transposed.
+    # Of each map, its rows of every input's kernel, transposed.
     pushes = pulls.reshape(count, count, channels, channels).transpose(1, 0, 3, 2)
 
-    def step(carry: Any, own: Any) -> tuple[Any, Any]:
-        d_x, known, d_sums = carry
+    def step(d_sums: jax.Array, own: Any) -> tuple[jax.Array, Any]:
         i, unit_backward, push = own
-        d_sums = _put(d_sums, d_x, i)
-        d_x, d_variables = unit_backward(known + d_sums @ push)
-        known = _take(d_sums, channels, after(i - 1, d_x))
-        return (d_x, known, d_sums), d_variables
+        # As going forward, gradients of sums take the places of gradients of maps.
+        d_x, d_variables = unit_backward(d_sums @ push)
+        return _put(d_sums, d_x, i), d_variables
 
-    (d_x, _, d_sums), d_variables = lax.scan(
+    d_sums, d_variables = lax.scan(
         step,
-        (d_x, _take(d_maps, channels, count - 1), d_maps),
+        d_maps,
         (jnp.arange(count), backward, pushes.reshape(pulls.shape)),
         reverse=True,
         unroll=count == 1,
@@ -176,16 +184,11 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
     d_pulls = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
     d_pulls = d_pulls.reshape(width, count, channels).transpose(1, 0, 2)
     d_biases = d_sums.sum((0, 1, 2)).reshape(count, channels)
-    return d_x, d_variables, d_pulls, d_biases, d_sums
+    return d_variables, d_pulls, d_biases, d_sums
 
 
 _chain.defvjp(_chain_saving, _chain_backward)
 
 
-def _take(maps: jax.Array, channels: int, i: jax.Array | int) -> jax.Array:
-    """Map i, or the nearest there is."""
-    return lax.dynamic_slice_in_dim(maps, i * channels, channels, axis=-1)
-
-
-def _put(maps: jax.Array, features: jax.Array, i: jax.Array) -> jax.Array:
+def _put(maps: jax.Array, features: jax.Array, i: jax.Array | int) -> jax.Array:
     return lax.dynamic_update_slice_in_dim(maps, features, i * features.shape[-1], axis=-1)
