@@ -142,8 +142,11 @@ class Restorer:
             self._own.add(size)
             derained = self._run(self._variables, _to_floats(picture)[None], None)
             return _from_floats(np.asarray(derained[0]), picture.dtype)
-        canvas = tuple(_canvas_side(side, self._unit) for side in size)
-        return self._derain_part(picture, size, canvas, (0, 0))
+        return self._derain_part(picture, size, self._canvas(size), (0, 0))
+
+    def _room(self) -> float:
+        """Pixels that may be derained at once."""
+        return available_bytes() / 2 / bytes_per_pixel(self.description)
 
     def _tiles(self, size: tuple[int, int]) -> Tiles | None:
         """The tiles to cut a picture into; None to leave it whole."""
@@ -152,8 +155,15 @@ class Restorer:
             if not self._tile or max(size) <= self._tile:
                 return None
             return square_tiles(size, self._tile, **options)
-        room = available_bytes() / 2 / bytes_per_pixel(self.description)
+        room = self._room()
         return None if math.prod(size) <= room else fitting_tiles(size, room, **options)
+
+    def _canvas(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """The canvas for a whole picture: a shared one, or the smallest where that is too large."""
+        canvas = tuple(_canvas_side(side, self._unit) for side in size)
+        if math.prod(canvas) > self._room() or (self._tile and max(canvas) > self._tile):
+            return tuple(-(-side // self._unit) * self._unit for side in size)
+        return canvas
 
     def _derain_tiles(self, picture: npt.NDArray[Any], tiles: Tiles) -> npt.NDArray[Any]:
         derained = np.empty_like(picture)

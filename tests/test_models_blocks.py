@@ -146,7 +146,7 @@ def test_joint_unit_equals_peer(case):
 @pytest.mark.parametrize("units_per_scan", [1, 2, 5, 18])
 @pytest.mark.parametrize("case", cases("dense", "eval"))
 def test_dense_trunk_equals_peer(case, units_per_scan):
-    """18 units, which halve unevenly."""
+    """18 units, in groups that are all alike, and not."""
     arrays, weights = under(ARRAYS, f"dense/{case}/"), under(ARRAYS, "dense/w:")
     fusions = [
         [

@@ -1,11 +1,20 @@
 """The convolutions whose gradients are written out, against JAX's own."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from jdnet_jax.models.convolution import convolve, convolve_1x1
+from jdnet_jax.models.convolution import _convolve_pairs, convolve, convolve_1x1
+
+
+def plainly(x, kernel, stride=1):
+    layout = ("NHWC", "HWIO", "NHWC")
+    padding = ((1, 1), (1, 1))
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -14,14 +23,7 @@ def test_convolve_and_its_gradients_equal_jax(size, stride, x64):
     rng = np.random.default_rng(0)
     x, kernel = rng.normal(size=(2, *size, 3)), rng.normal(size=(3, 3, 3, 4))
 
-    def plain(x, kernel):
-        layout = ("NHWC", "HWIO", "NHWC")
-        padding = ((1, 1), (1, 1))
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), padding, dimension_numbers=layout
-        )
-
-    # Without gradients, few outputs are computed for pairs of pixels.
+    plain = functools.partial(plainly, stride=stride)
     np.testing.assert_allclose(convolve(x, kernel, stride), plain(x, kernel), rtol=0, atol=1e-12)
     expected, pull = jax.vjp(plain, x, kernel)
     actual, pull_ours = jax.vjp(lambda x, kernel: convolve(x, kernel, stride), x, kernel)
@@ -30,6 +32,32 @@ def test_convolve_and_its_gradients_equal_jax(size, stride, x64):
         (actual, *pull_ours(gradient)), (expected, *pull(gradient)), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("stride", "outputs"), [(1, 16), (1, 32), (2, 16)])
+def test_convolve_takes_pairs_for_few_outputs_without_gradients_alone(stride, outputs):
+    """No other convolution here moves by one pixel down and two to the right."""
+    x, kernel = jnp.ones((1, 6, 8, 16)), jnp.ones((3, 3, 16, outputs))
+
+    def moves_by_pairs(function):
+        return "window_strides=(1, 2)" in str(jax.make_jaxpr(function)(x, kernel))
+
+    few = jax.default_backend() == "cpu" and stride == 1 and outputs < 32
+    assert moves_by_pairs(lambda x, kernel: convolve(x, kernel, stride)) == few
+    assert not moves_by_pairs(jax.grad(lambda x, kernel: convolve(x, kernel, stride).sum()))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (4, 7), (5, 8)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.1)])
+def test_pairs_equal_single_pixels(size, dtype, tolerance):
+    """Sums of 27 products of numbers around 1, up to 16; bfloat16 steps there by 1/16."""
+    rng = np.random.default_rng(2)
+    x, kernel = (
+        jnp.asarray(rng.normal(size=shape), dtype) for shape in ((2, *size, 3), (3, 3, 3, 4))
+    )
+    pairs, single = _convolve_pairs(x, kernel), plainly(x, kernel)
+    assert pairs.dtype == x.dtype
+    np.testing.assert_allclose(*(np.float32(y) for y in (pairs, single)), rtol=0, atol=tolerance)
 
 
 def test_convolve_1x1_and_its_gradients_equal_jax(x64):

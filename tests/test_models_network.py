@@ -97,9 +97,11 @@ def test_bfloat16_leaves_the_picture_itself_in_full_precision():
 
 
 @functools.cache
-def training_step(*, dtype=jnp.float32, remat=False, units_per_scan=1):
+def training_step(*, units=1, dtype=jnp.float32, remat=False, units_per_scan=1):
     """Output, gradients and running statistics, after and before, in training mode."""
-    model = create_model(dtype=dtype, remat=remat, units_per_scan=units_per_scan, **SMALL)
+    model = create_model(
+        dtype=dtype, remat=remat, units_per_scan=units_per_scan, **SMALL | {"units": units}
+    )
     model.train()
     graph, params, statistics = split_variables(model)
 
@@ -140,7 +142,7 @@ def test_inference_mode_leaves_running_statistics_alone():
     [{"remat": True}, {"units_per_scan": 2}, {"remat": True, "units_per_scan": 2}],
 )
 def test_remat_and_scan_change_neither_results_nor_gradients(options):
-    plain, recomputed = training_step(), training_step(**options)
+    plain, recomputed = training_step(units=3), training_step(units=3, **options)
     for expected, actual in zip(plain[:3], recomputed[:3], strict=True):
         # The same sums, perhaps fused otherwise.
         jax.tree.map(

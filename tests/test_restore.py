@@ -5,6 +5,7 @@ import pytest
 
 import jdnet_jax
 from jdnet_jax import Restorer, create_model
+from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import split_variables
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.weights import WeightsError, bundled_names, export_weights
@@ -121,9 +122,28 @@ def test_restorer_shares_programs_and_stays_exact():
     pictures = [rng.random((*size, 3), np.float32) for size in sorted(sizes)][:50]
     derained = [shared(picture) for picture in pictures]
     assert len(derained) == 50
-    assert len(shared._run) <= 2 + 36  # six lengths of a canvas's side
+    canvases = {shared._canvas(picture.shape[:2]) for picture in pictures[2:]}
+    assert len(shared._run) == 2 + len(canvases) == 24
     for picture, result in list(zip(pictures, derained, strict=True))[::7]:
         np.testing.assert_allclose(result, Restorer(model)(picture), rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("tile", "pixels", "canvas"),
+    [
+        (None, 10**6, (768, 1024)),
+        (0, 10**6, (768, 1024)),
+        (None, 768 * 1024 - 1, (528, 784)),
+        (0, 768 * 1024 - 1, (528, 784)),
+        (800, 10**6, (528, 784)),
+    ],
+)
+def test_restorer_takes_no_canvas_beyond_the_memory_or_the_tile(monkeypatch, tile, pixels, canvas):
+    restore = Restorer.from_pretrained(tile=tile)
+    room = 2 * pixels * bytes_per_pixel(restore.description)
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: room)
+    assert restore._tiles((520, 780)) is None
+    assert restore._canvas((520, 780)) == canvas
 
 
 def test_restorer_in_tiles_is_close_to_the_whole():
@@ -147,9 +167,10 @@ def test_restorer_refuses_tiles_that_cannot_be(options, message):
 
 def test_restorer_cuts_what_does_not_fit(monkeypatch):
     """The memory that there is decides; little of it is pretended."""
-    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: 2 * 1500 * 112 * 128)
-    picture = np.random.default_rng(4).integers(0, 256, (150, 300, 3), np.uint8)
     cut = Restorer.from_pretrained(overlap=16)
+    room = 2 * 112 * 128 * bytes_per_pixel(cut.description)
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: room)
+    picture = np.random.default_rng(4).integers(0, 256, (150, 300, 3), np.uint8)
     assert cut(picture).shape == picture.shape
     assert cut._tiles((150, 300)) is not None
     assert cut._tiles((112, 120)) is None

@@ -1,0 +1,70 @@
+"""The dense trunk in groups, and its own gradients, against the equations as they stand."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference_arrays import QUICK_COMPILE
+
+from jdnet_jax.models.dense import dense_trunk
+from jdnet_jax.models.layers import leaky_relu
+
+CHANNELS = 3
+
+
+def unit(x, variables):
+    """Something with variables, and with a number to be returned."""
+    scale, shift = variables["scale"], variables["shift"]
+    return jnp.tanh(leaky_relu(x) * scale + shift), scale.sum()
+
+
+def in_groups(operands, units_per_scan):
+    variables, kernels, biases, x = operands
+
+    def own(start, end):
+        return jax.tree.map(lambda a: a[start:end], variables)
+
+    return dense_trunk(unit, own, kernels, biases, x, units_per_scan=units_per_scan)
+
+
+def plainly(operands):
+    """Section 3.1: each unit takes in a fusion of all maps before it."""
+    variables, kernels, biases, x = operands
+    maps, numbers = [leaky_relu(x)], []
+    for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
+        features, number = unit(x, jax.tree.map(lambda a, i=i: a[i], variables))
+        maps.append(features)
+        numbers.append(number)
+        x = jnp.concatenate(maps, axis=-1) @ kernel + bias
+    return x, jnp.stack(numbers)
+
+
+@pytest.mark.parametrize(
+    ("units", "units_per_scan"), [(1, 1), (1, 8), (2, 1), (2, 2), (3, 2), (5, 3), (9, 4), (9, 9)]
+)
+@pytest.mark.usefixtures("x64")
+def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(units, units_per_scan):
+    rng = np.random.default_rng(units)
+    operands = (
+        {name: rng.normal(size=(units, CHANNELS)) for name in ("scale", "shift")},
+        [rng.normal(size=((i + 2) * CHANNELS, CHANNELS)) / (i + 2) for i in range(units)],
+        [rng.normal(size=CHANNELS) for _ in range(units)],
+        rng.normal(size=(2, 3, 4, CHANNELS)),
+    )
+    dy = rng.normal(size=operands[-1].shape)
+
+    @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
+    def both(operands, dy):
+        results = []
+        for trunk in (functools.partial(in_groups, units_per_scan=units_per_scan), plainly):
+            y, pull, numbers = jax.vjp(trunk, operands, has_aux=True)
+            results.append((y, numbers, pull(dy)))
+        return results
+
+    actual, expected = both(operands, dy)
+    # Gradients are sums of at most 24 pixels times 9 fusions of numbers around 1.
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12), actual, expected
+    )
