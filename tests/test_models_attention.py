@@ -254,7 +254,7 @@ def test_attend_rows_equals_softmax_of_any_scale(seed, exponent):
         np.testing.assert_allclose(compiled_attend_rows(o), expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("band", "rows"), [(1, 1), (13, 2), (20, 3)])
+@pytest.mark.parametrize(("band", "rows"), [(1, 1), (27, 2), (41, 3)])
 def test_attend_rows_in_bands_equals_all_at_once(band, rows, monkeypatch):
     """Bands of one row, and of so many that the last one overlaps the one before."""
     o = jax.tree.map(np.float32, operands(7, 1.0, (19, 9)))
@@ -268,28 +268,6 @@ def test_attend_rows_in_bands_equals_all_at_once(band, rows, monkeypatch):
     monkeypatch.setattr(attention_rows, "_forward", recorded)
     np.testing.assert_array_equal(attend_rows(o), whole)
     assert set(computed) == {rows}
-
-
-@pytest.mark.parametrize("direction", ["forward", "backward"])
-def test_what_loops_cut_out_is_not_copied(direction, monkeypatch):
-    """Memory and copies with `after`, and with the bare index instead."""
-    o = jax.tree.map(np.float32, operands(8, 1.0, (40, 50)))
-    result, log_total = attention_rows._forward(o)
-
-    def cost() -> tuple[int, int]:
-        run = jax.jit(
-            (lambda: attention_rows._forward.__wrapped__(o))
-            if direction == "forward"
-            else (lambda: attention_rows._backward.__wrapped__((o, result, log_total), result))
-        )
-        program = run.lower().compile()
-        return program.memory_analysis().temp_size_in_bytes, program.as_text().count(" copy(")
-
-    memory, copies = cost()
-    monkeypatch.setattr(attention_rows, "after", lambda index, _: index)
-    memory_without, copies_without = cost()
-    assert memory < 0.9 * memory_without
-    assert copies <= copies_without - 5
 
 
 @hypothesis.given(

@@ -97,7 +97,7 @@ class SelfAttention(nnx.Module):
         """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
         normed = leaky_relu(self.norm_in(x))
         query, key, value = (
-            y.astype(self.dtype) for y in convolve_together(normed, self._maps(normed.dtype))
+            y.astype(self.dtype) for y in convolve_together(normed, self._kernels(normed.dtype))
         )
         if part is None:
             reach = self.footprint // 2
@@ -109,7 +109,7 @@ class SelfAttention(nnx.Module):
         y = attend(query, key, value, coordinates).astype(x.dtype)
         return x + self.expand(leaky_relu(self.norm_out(y)))
 
-    def _maps(self, dtype: Any) -> list[tuple[jax.Array, jax.Array]]:
+    def _kernels(self, dtype: Any) -> list[tuple[jax.Array, jax.Array]]:
         """Kernels and biases of phi, psi and beta."""
         phi, psi, (kernel, bias) = (
             kernel_and_bias(layer, dtype) for layer in (self.phi, self.psi, self.beta)

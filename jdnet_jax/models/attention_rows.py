@@ -59,13 +59,14 @@ def attend_rows(operands: Operands) -> jax.Array:
     """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates.
 
     Of large pictures, on CPU, a band of rows at a time: the steps below read the same maps again
-    and again, and take half as long again where those have left the caches.
+    and again, and take half as long again where those have left the caches. A few bands' worth is
+    no slower at once.
     """
     o = operands
-    h, w = o.query.shape[2:]
-    if h * w < 8 * _BAND or jax.default_backend() != "cpu":
+    b, _, h, w = o.query.shape
+    if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
         return _forward(o)[0]
-    rows, border = min(h, _BAND // w + 1), o.y.shape[0] - h
+    rows, border = _BAND // (b * w) + 1, o.y.shape[0] - h
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before

@@ -61,7 +61,7 @@ def dense_trunk(
     biases = [jnp.zeros_like(biases[0]), *biases]
     units = len(kernels) - 1
 
-    def given(kernels: Sequence[jax.Array]) -> jax.Array:
+    def contributions(kernels: Sequence[jax.Array]) -> jax.Array:
         """What the known maps give to fusions, [b, h, w, n c]."""
         products = []
         for first, maps in known:
@@ -73,24 +73,25 @@ def dense_trunk(
     bounds = [units * i // groups for i in range(groups + 1)]
     # Maps side by side, and the number of the first, counted as the rows of the kernels are.
     known = [(0, jnp.concatenate([x, map_0], axis=-1))]
-    rest: list[Any] = []
+    collected: list[Any] = []
     for start, end in itertools.pairwise(bounds):
-        sums = given(kernels[start:end])
+        sums = contributions(kernels[start:end])
         own = [kernel[(start + 2) * channels :] for kernel in kernels[start:end]]
-        pulls = jnp.stack([_pull(kernel, end - start) for kernel in own])
+        matrices = jnp.stack([_group_matrix(kernel, end - start) for kernel in own])
         shifts = jnp.stack(biases[start:end])
-        maps, others = _chain(unit, variables(start, end), pulls, shifts, sums)
-        rest.append(others)
+        maps, auxiliary = _chain(unit, variables(start, end), matrices, shifts, sums)
+        collected.append(auxiliary)
         if start > 0:
             known.append((start + 2, maps))
         elif end < units:  # map 0 by itself would be a product with few rows each time
             known = [(1, jnp.concatenate([map_0, maps], axis=-1))]
         else:
             known = [(1, map_0), (2, maps)]
-    return given(kernels[-1:]) + biases[-1], jax.tree.map(lambda *a: jnp.concatenate(a), *rest)
+    last = contributions(kernels[-1:]) + biases[-1]
+    return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected)
 
 
-def _pull(kernel: jax.Array, count: int) -> jax.Array:
+def _group_matrix(kernel: jax.Array, count: int) -> jax.Array:
     """A kernel for the first maps of a group, [k c, c], for all places of it, [count c, c].
 
     After the k maps comes the sum that belongs to the kernel, then what it has nothing to do with.
@@ -103,7 +104,7 @@ def _pull(kernel: jax.Array, count: int) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _chain(
-    unit: Unit, variables: Any, pulls: jax.Array, biases: jax.Array, sums: jax.Array
+    unit: Unit, variables: Any, matrices: jax.Array, biases: jax.Array, sums: jax.Array
 ) -> tuple[jax.Array, Any]:
     """Some units and the fusions they take in, in a loop.
 
@@ -116,75 +117,75 @@ def _chain(
     Args:
         unit: See `dense_trunk`.
         variables: Arrays [n, ...].
-        pulls: Of each unit, the kernel of its input, [n, n c, c]; see `_pull`. Gradients are of the
-            kernels, not of the ones and zeros.
+        matrices: Of each unit, the kernel of its input, [n, n c, c]; see `_group_matrix`. Gradients
+            are those of the kernels, not of the ones and zeros.
         biases: Of the inputs, [n, c].
         sums: What the inputs get from earlier maps, [b, h, w, n c].
 
     Returns:
         The maps [b, h, w, n c] and the rest [n, ...].
     """
-    maps, others, _ = _run_chain(unit, variables, pulls, biases, sums, save=False)
-    return maps, others
+    maps, auxiliary, _ = _run_chain(unit, variables, matrices, biases, sums, save=False)
+    return maps, auxiliary
 
 
 def _run_chain(
     unit: Unit,
     variables: Any,
-    pulls: jax.Array,
+    matrices: jax.Array,
     biases: jax.Array,
     sums: jax.Array,
     *,
     save: bool,
 ) -> tuple[jax.Array, Any, Any]:
     def step(maps: jax.Array, own: Any) -> tuple[jax.Array, Any]:
-        i, unit_variables, pull, bias = own
-        x = maps @ pull + bias
+        i, unit_variables, matrix, bias = own
+        x = maps @ matrix + bias
         if save:
-            features, backward, others = jax.vjp(unit, x, unit_variables, has_aux=True)
+            features, backward, auxiliary = jax.vjp(unit, x, unit_variables, has_aux=True)
         else:
-            (features, others), backward = unit(x, unit_variables), None
-        return _put(maps, features, i), (others, backward)
+            (features, auxiliary), backward = unit(x, unit_variables), None
+        return _put(maps, features, i), (auxiliary, backward)
 
-    maps, (others, backward) = lax.scan(
+    maps, (auxiliary, backward) = lax.scan(
         step,
         sums,
-        (jnp.arange(len(pulls)), variables, pulls, biases),
-        unroll=len(pulls) == 1,
+        (jnp.arange(len(matrices)), variables, matrices, biases),
+        unroll=len(matrices) == 1,
     )
-    return maps, others, backward
+    return maps, auxiliary, backward
 
 
 def _chain_saving(unit: Unit, *operands: Any) -> tuple[Any, Any]:
-    maps, others, backward = _run_chain(unit, *operands, save=True)
-    return (maps, others), (maps, backward, operands[1])
+    maps, auxiliary, backward = _run_chain(unit, *operands, save=True)
+    return (maps, auxiliary), (maps, backward, operands[1])
 
 
 def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
-    maps, backward, pulls = saved
+    maps, backward, matrices = saved
     del unit  # its gradients are in `saved`
     d_maps, _ = gradients
-    count, width, channels = pulls.shape
+    count, width, channels = matrices.shape
     # Of each map, its rows of every input's kernel, transposed.
-    pushes = pulls.reshape(count, count, channels, channels).transpose(1, 0, 3, 2)
+    transposed = matrices.reshape(count, count, channels, channels).transpose(1, 0, 3, 2)
 
     def step(d_sums: jax.Array, own: Any) -> tuple[jax.Array, Any]:
-        i, unit_backward, push = own
+        i, unit_backward, matrix = own
         # As going forward, gradients of sums take the places of gradients of maps.
-        d_x, d_variables = unit_backward(d_sums @ push)
+        d_x, d_variables = unit_backward(d_sums @ matrix)
         return _put(d_sums, d_x, i), d_variables
 
     d_sums, d_variables = lax.scan(
         step,
         d_maps,
-        (jnp.arange(count), backward, pushes.reshape(pulls.shape)),
+        (jnp.arange(count), backward, transposed.reshape(matrices.shape)),
         reverse=True,
         unroll=count == 1,
     )
-    d_pulls = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
-    d_pulls = d_pulls.reshape(width, count, channels).transpose(1, 0, 2)
+    d_matrices = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
+    d_matrices = d_matrices.reshape(width, count, channels).transpose(1, 0, 2)
     d_biases = d_sums.sum((0, 1, 2)).reshape(count, channels)
-    return d_variables, d_pulls, d_biases, d_sums
+    return d_variables, d_matrices, d_biases, d_sums
 
 
 _chain.defvjp(_chain_saving, _chain_backward)

@@ -55,6 +55,9 @@ class JointUnit(nnx.Module):
 class JDNet(nnx.Module):
     """The rain-free picture B = O - R (Eq. 1), where the network estimates the rain R.
 
+    It is differentiated in reverse (`jax.grad`, `jax.vjp`), not forward (`jax.jvp`): its blocks
+    have backward passes of their own.
+
     Args:
         description: The architecture.
         compute: Precision and the like; `compute.rngs` must be set.

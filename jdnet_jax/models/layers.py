@@ -135,8 +135,10 @@ def kernel_and_bias(layer: nnx.Linear, dtype: Any) -> tuple[jax.Array, jax.Array
     return layer.kernel[...].astype(dtype), layer.bias[...].astype(dtype)
 
 
-def _last_by_first(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
+def _last_by_first(x: jax.Array, kernel: jax.Array, axes: Any, **options: Any) -> jax.Array:
     """The one product of `jax.lax.dot_general` that `nnx.Linear` asks for."""
+    assert axes == (((x.ndim - 1,), (0,)), ((), ()))
+    assert all(option is None for option in options.values()), options
     return convolve_1x1(x, kernel)
 
 
@@ -183,11 +185,15 @@ def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
 
 
 def after(index: jax.Array, results: Any) -> jax.Array:
-    """The index itself, but not known before the results are.
+    """The index itself, but on CPU not known before the results are.
 
     What a loop cuts out for its next step then cannot be cut out before this step is done with its
-    own, and XLA puts it in the same place instead of copying it there.
+    own, and XLA puts it in the same place instead of copying it there. `lax.optimization_barrier`
+    would say the same, but XLA's CPU backend drops it before it decides on copies; that nothing is
+    larger than infinity it does not see.
     """
+    if jax.default_backend() != "cpu":
+        return index
     beyond = [result[(-1,) * result.ndim] > jnp.inf for result in jax.tree.leaves(results)]
     return index + functools.reduce(jnp.logical_or, beyond).astype(index.dtype)
 

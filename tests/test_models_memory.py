@@ -1,0 +1,95 @@
+"""What compiled programs allocate, and what they copy."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference_arrays import abstract_block
+from small_models import SMALL
+
+from jdnet_jax import create_model
+from jdnet_jax.memory import bytes_per_pixel
+from jdnet_jax.models import (
+    Description,
+    attention_rows,
+    fill,
+    initial_values,
+    merge_variables,
+    split_variables,
+)
+from jdnet_jax.models.attention import SelfAttention, picture_coordinates
+from jdnet_jax.models.attention_rows import Operands
+from jdnet_jax.models.layers import Compute
+
+
+def temporaries(function, *operands) -> int:
+    """Bytes that a program allocates beside its operands and results."""
+    return jax.jit(function).lower(*operands).compile().memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize("units", [1, 4, 9])
+def test_bytes_per_pixel_is_what_deraining_takes(units):
+    """As an estimate of the whole network's temporaries, high rather than low."""
+    options = SMALL | {"units": units, "channels": 32}
+    model = create_model(**options)
+    graph, params, statistics = split_variables(model)
+    picture = jnp.zeros((1, 160, 192, 3))
+    taken = temporaries(
+        lambda params, x: merge_variables(graph, params, statistics)(x), params, picture
+    )
+    estimate = bytes_per_pixel(model.description) * 160 * 192
+    assert 0.6 * estimate < taken < 1.1 * estimate
+
+
+def test_gradients_of_the_attention_take_a_few_maps():
+    """Nothing is stored for each of the 49 offsets."""
+    description, (b, h, w) = Description(), (2, 40, 48)
+    x = jnp.zeros((b, h, w, description.channels))
+    coordinates = picture_coordinates(h, w, description.footprint)
+    taken = {}
+    for form in ("rows", "patches"):
+        compute = Compute(attention=form)
+        block = abstract_block(functools.partial(SelfAttention, description), compute)
+        block = fill(block, initial_values(block, seed=0))
+        graph, params, statistics = split_variables(block)
+
+        def loss(params, x, graph=graph, statistics=statistics):
+            return (merge_variables(graph, params, statistics)(x, coordinates) ** 2).sum()
+
+        taken[form] = temporaries(jax.grad(loss, argnums=(0, 1)), params, x) / x.nbytes
+    assert taken["rows"] < 8 < 30 < taken["patches"], taken
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_what_loops_cut_out_is_not_copied(direction, monkeypatch):
+    """Memory and copies with `after`, and with the bare index instead."""
+    rng = np.random.default_rng(0)
+    h, w, border = 40, 50, 4
+    o = Operands(
+        query=rng.random((2, 2, h, w), np.float32),
+        key=rng.random((2, 2, h + border, w + border), np.float32),
+        value=rng.random((2, 3, 2, h + border, w + border), np.float32),
+        relation_weights=rng.random((2, 2), np.float32),
+        position_weights=rng.random((2, 2), np.float32),
+        position_kernel=rng.random((2, 2), np.float32),
+        y=rng.random(h + border, np.float32),
+        x=rng.random(w + border, np.float32),
+    )
+    result, log_total = attention_rows._forward(o)
+
+    def cost() -> tuple[int, int]:
+        run = jax.jit(
+            (lambda: attention_rows._forward.__wrapped__(o))
+            if direction == "forward"
+            else (lambda: attention_rows._backward.__wrapped__((o, result, log_total), result))
+        )
+        program = run.lower().compile()
+        return program.memory_analysis().temp_size_in_bytes, program.as_text().count(" copy(")
+
+    memory, copies = cost()
+    monkeypatch.setattr(attention_rows, "after", lambda index, _: index)
+    memory_without, copies_without = cost()
+    assert memory < 0.9 * memory_without
+    assert copies <= copies_without - 5
