@@ -2,8 +2,8 @@
 
     python -m benchmarks.seams PICTURE... [--tile 512] [--weights small]
 
-Pictures are enlarged to 1500x1000. Differences are in 255ths: the 99.9th percentile over the
-pixels, of each the channel that differs most, and the largest.
+Differences are in 255ths: the 99.9th percentile over the pixels, of each the channel that differs
+most, and the largest. The tiles must be small enough for the pictures to be cut.
 """
 
 from __future__ import annotations
@@ -23,19 +23,17 @@ def main() -> None:
     """Prints a row for each picture and overlap."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", nargs="+", type=Path)
-    parser.add_argument("--tile", type=int, default=512)
+    parser.add_argument("--tile", type=int, default=512, metavar="PIXELS")
     parser.add_argument("--weights", default="small")
     arguments = parser.parse_args()
     weights = arguments.weights
-    # Once for all pictures, which have one size: each compiles its own program.
     restore_whole = Restorer.from_pretrained(weights, tile=0)
     restore_cut = {
         overlap: Restorer.from_pretrained(weights, tile=arguments.tile, overlap=overlap)
         for overlap in OVERLAPS
     }
     for path in arguments.pictures:
-        opened = Image.open(path).convert("RGB").resize((1500, 1000), Image.Resampling.BICUBIC)
-        picture = np.asarray(opened, np.float32) / 255
+        picture = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
         whole = restore_whole(picture)
         for overlap, restore in restore_cut.items():
             error = 255 * np.abs(restore(picture) - whole).max(-1)
