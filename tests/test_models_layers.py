@@ -10,8 +10,8 @@ from flax import nnx
 from reference_arrays import load
 
 from jdnet_jax.models import Compute
+from jdnet_jax.models.attention_steps import after
 from jdnet_jax.models.layers import (
-    after,
     average_pool,
     batch_norm,
     conv1x1,

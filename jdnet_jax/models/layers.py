@@ -6,7 +6,6 @@ Arrays are [b, h, w, c] throughout.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,20 +181,6 @@ def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
     norm.mean = nnx.BatchStat(jnp.zeros(channels, compute.param_dtype))
     norm.var = nnx.BatchStat(jnp.ones(channels, compute.param_dtype))
     return norm
-
-
-def after(index: jax.Array, results: Any) -> jax.Array:
-    """The index itself, but on CPU not known before the results are.
-
-    What a loop cuts out for its next step then cannot be cut out before this step is done with its
-    own, and XLA puts it in the same place instead of copying it there. `lax.optimization_barrier`
-    would say the same, but XLA's CPU backend drops it before it decides on copies; that nothing is
-    larger than infinity it does not see.
-    """
-    if jax.default_backend() != "cpu":
-        return index
-    beyond = [result[(-1,) * result.ndim] > jnp.inf for result in jax.tree.leaves(results)]
-    return index + functools.reduce(jnp.logical_or, beyond).astype(index.dtype)
 
 
 def average_pool(x: jax.Array, window: int) -> jax.Array:
