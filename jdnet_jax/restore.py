@@ -44,7 +44,7 @@ class Restorer:
     they are derained on a canvas, of which there are a few sizes, and which gives the same result
     but for rounding. A picture that does not fit into half of the free memory is derained in
     overlapping tiles, whose seams differ from the whole picture's result by less than one part in
-    255 for all but a thousandth of the pixels.
+    255 for all but a thousandth of the pixels, with the bundled weights.
 
     Args:
         model: A network in inference mode.
