@@ -50,18 +50,14 @@ def test_gradients_of_the_attention_take_a_few_maps():
     description, (b, h, w) = Description(), (2, 40, 48)
     x = jnp.zeros((b, h, w, description.channels))
     coordinates = picture_coordinates(h, w, description.footprint)
-    taken = {}
-    for form in ("rows", "patches"):
-        compute = Compute(attention=form)
-        block = abstract_block(functools.partial(SelfAttention, description), compute)
-        block = fill(block, initial_values(block, seed=0))
-        graph, params, statistics = split_variables(block)
+    compute = Compute()
+    block = abstract_block(functools.partial(SelfAttention, description), compute)
+    graph, params, statistics = split_variables(fill(block, initial_values(block, seed=0)))
 
-        def loss(params, x, graph=graph, statistics=statistics):
-            return (merge_variables(graph, params, statistics)(x, coordinates) ** 2).sum()
+    def loss(params, x):
+        return (merge_variables(graph, params, statistics)(x, coordinates) ** 2).sum()
 
-        taken[form] = temporaries(jax.grad(loss, argnums=(0, 1)), params, x) / x.nbytes
-    assert taken["rows"] < 8 < 30 < taken["patches"], taken
+    assert temporaries(jax.grad(loss, argnums=(0, 1)), params, x) < 8 * x.nbytes
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
