@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from made_operands import REACH, SHAPE, operands
 from reference_arrays import QUICK_COMPILE, abstract_block
 
 from jdnet_jax.models import Compute, Description, attention_rows, fill, initial_values
@@ -203,25 +204,6 @@ def test_picture_coordinates_go_on_with_the_step_of_another_size():
     y, x = picture_coordinates(9, 5, 1, position_size=5)
     np.testing.assert_allclose(y, np.arange(9) / 2 - 1, atol=1e-7)
     np.testing.assert_allclose(x, picture_coordinates(9, 5, 1)[1], atol=1e-7)
-
-
-SHAPE, MAPS, PER_MAP, RELATION, REACH = (4, 5), 2, 3, 2, 2
-
-
-def operands(seed: int, scale: float, shape: tuple[int, int] = SHAPE) -> Operands:
-    """Random operands in float64; `scale` is that of the logits."""
-    rng = np.random.default_rng(seed)
-    (h, w), border = shape, 2 * REACH
-    return Operands(
-        query=rng.standard_normal((2, RELATION, h, w)),
-        key=rng.standard_normal((2, RELATION, h + border, w + border)),
-        value=rng.standard_normal((2, PER_MAP, MAPS, h + border, w + border)),
-        relation_weights=scale * rng.standard_normal((RELATION, MAPS)),
-        position_weights=scale * rng.standard_normal((2, MAPS)),
-        position_kernel=rng.standard_normal((2, 2)),
-        y=rng.standard_normal(h + border),
-        x=rng.standard_normal(w + border),
-    )
 
 
 def attention_weights(o: Operands) -> np.ndarray:

@@ -10,7 +10,6 @@ from flax import nnx
 from reference_arrays import load
 
 from jdnet_jax.models import Compute
-from jdnet_jax.models.attention_steps import after
 from jdnet_jax.models.layers import (
     average_pool,
     batch_norm,
@@ -129,9 +128,3 @@ def test_batch_norm_statistics_have_the_type_of_the_parameters():
 def test_compute_refuses_an_unknown_attention_form():
     with pytest.raises(ValueError, match="'rows' or 'patches', got 'columns'"):
         Compute(attention="columns")
-
-
-@pytest.mark.parametrize("last", [0.0, -1e38, 3.4e38, np.inf, np.nan])
-def test_after_leaves_the_index_as_it_is(last):
-    results = (jnp.zeros((2, 3)), jnp.asarray([1.0, last]))
-    assert int(after(jnp.asarray(5), results)) == 5

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from made_operands import operands
 from reference_arrays import abstract_block
 from small_models import SMALL
 
@@ -22,7 +23,6 @@ from jdnet_jax.models import (
     split_variables,
 )
 from jdnet_jax.models.attention import SelfAttention, picture_coordinates
-from jdnet_jax.models.attention_rows import Operands
 from jdnet_jax.models.layers import Compute
 
 
@@ -63,18 +63,7 @@ def test_gradients_of_the_attention_take_a_few_maps():
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_what_loops_cut_out_is_not_copied(direction, monkeypatch):
     """Memory and copies with `after`, and with the bare index instead."""
-    rng = np.random.default_rng(0)
-    h, w, border = 40, 50, 4
-    o = Operands(
-        query=rng.random((2, 2, h, w), np.float32),
-        key=rng.random((2, 2, h + border, w + border), np.float32),
-        value=rng.random((2, 3, 2, h + border, w + border), np.float32),
-        relation_weights=rng.random((2, 2), np.float32),
-        position_weights=rng.random((2, 2), np.float32),
-        position_kernel=rng.random((2, 2), np.float32),
-        y=rng.random(h + border, np.float32),
-        x=rng.random(w + border, np.float32),
-    )
+    o = jax.tree.map(np.float32, operands(8, 1.0, (40, 50)))
     result, log_total = attention_rows._forward(o)
 
     def cost() -> tuple[int, int]:
@@ -91,3 +80,9 @@ def test_what_loops_cut_out_is_not_copied(direction, monkeypatch):
     memory_without, copies_without = cost()
     assert memory < 0.9 * memory_without
     assert copies <= copies_without - 5
+
+
+@pytest.mark.parametrize("last", [0.0, -1e38, 3.4e38, np.inf, np.nan])
+def test_after_leaves_the_index_as_it_is(last):
+    results = (jnp.zeros((2, 3)), jnp.asarray([1.0, last]))
+    assert int(attention_steps.after(jnp.asarray(5), results)) == 5

@@ -70,9 +70,8 @@ def _backward_queries(
     all of the loop is elementwise, and XLA makes one kernel of it.
     """
     h, w = o.query.shape[2:]
-    footprint = o.y.shape[0] - h + 1
-    centre = footprint // 2
-    y, x = o.y[centre : centre + h], o.x[centre : centre + w]
+    footprint = o.border + 1
+    y, x = o.query_coordinates
 
     def row(sums: Sums, rows: Rows) -> Sums:
         key, value, key_y = rows
@@ -126,23 +125,21 @@ def _backward_keys(
     Keys have blank columns added up to whole vectors: XLA's loops do what is left at the end of a
     row one by one, and that takes as long as the vectors before it.
     """
-    h, w = o.query.shape[2:]
-    rows, keys = o.y.shape[0], o.x.shape[0]
-    border = rows - h  # 2p
-    centre = border // 2
-    columns = -(-keys // _VECTOR) * _VECTOR
+    rows, keys, border = o.y.shape[0], o.x.shape[0], o.border
+    blank = -keys % _VECTOR
+    columns = keys + blank
 
     def widen(a: jax.Array) -> jax.Array:
-        return jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, columns - keys)])
+        return jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, blank)])
 
     def pad(a: jax.Array, fill: float = 0.0) -> jax.Array:
-        margin = [(0, 0)] * (a.ndim - 2) + [(border, border), (border, border + columns - keys)]
+        margin = [(0, 0)] * (a.ndim - 2) + [(border, border), (border, border + blank)]
         return jnp.pad(a, margin, constant_values=fill)
 
     query, gradient, own = pad(o.query), pad(gradient), pad(own)
     log_total = pad(log_total, 1e30)  # where there is no query, its weights are exp(-1e30) = 0
-    y = jnp.pad(o.y[centre : centre + h], border)
-    x = jnp.pad(o.x[centre : centre + w], (border, border + columns - keys))
+    y, x = o.query_coordinates
+    y, x = jnp.pad(y, border), jnp.pad(x, (border, border + blank))
     o = o._replace(key=widen(o.key), value=widen(o.value), x=widen(o.x))
 
     def row(carry: KeySums, at_row: Rows) -> KeySums:

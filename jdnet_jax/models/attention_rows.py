@@ -46,12 +46,12 @@ def attend_rows(operands: Operands) -> jax.Array:
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
         return _forward(o)[0]
-    rows, border = _BAND // (b * w) + 1, o.y.shape[0] - h
+    rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before
         (query,) = cut(start, rows, o.query)
-        key, value, y = cut(start, rows + border, o.key, o.value, o.y)
+        key, value, y = cut(start, rows + o.border, o.key, o.value, o.y)
         attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y))
         return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
 
@@ -67,9 +67,8 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
     """The result and the logarithm of the softmax's denominator, [b, g, h, w]."""
     b, _, h, w = o.query.shape
     n, g = o.value.shape[1:3]
-    footprint = o.y.shape[0] - h + 1
-    centre = footprint // 2
-    y, x = o.y[centre : centre + h], o.x[centre : centre + w]
+    footprint = o.border + 1
+    y, x = o.query_coordinates
     dtype = o.query.dtype
 
     def row(carry: Carry, rows: Rows) -> Carry:

@@ -40,6 +40,18 @@ class Operands(NamedTuple):
     y: jax.Array
     x: jax.Array
 
+    @property
+    def border(self) -> int:
+        """Rows, and columns, that keys have more than queries, 2p = k - 1."""
+        return self.y.shape[0] - self.query.shape[2]
+
+    @property
+    def query_coordinates(self) -> tuple[jax.Array, jax.Array]:
+        """Of the queries' rows [h] and columns [w]."""
+        p = self.border // 2
+        h, w = self.query.shape[2:]
+        return self.y[p : p + h], self.x[p : p + w]
+
 
 Rows = tuple[jax.Array, ...]
 

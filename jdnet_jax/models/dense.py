@@ -191,5 +191,5 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
 _chain.defvjp(_chain_saving, _chain_backward)
 
 
-def _put(maps: jax.Array, features: jax.Array, i: jax.Array | int) -> jax.Array:
+def _put(maps: jax.Array, features: jax.Array, i: jax.Array) -> jax.Array:
     return lax.dynamic_update_slice_in_dim(maps, features, i * features.shape[-1], axis=-1)
