@@ -17,33 +17,43 @@ from jdnet_jax.models.attention_steps import (
     cut,
     logits_of,
     position_of,
-    relation_of,
     scan_rows,
-    slope,
 )
-from jdnet_jax.models.layers import leaky_relu
 
 _VECTOR = 16
 """Numbers of a processor's vector register, at most."""
 
-KeySums = tuple[list[jax.Array], jax.Array]
-
 
 @jax.jit
-def gradients(saved: tuple[Operands, jax.Array, jax.Array], gradient: jax.Array) -> tuple[Operands]:
-    """Gradients of all operands, zero for the coordinates.
+def gradients(
+    saved: tuple[Operands, jax.Array, jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[Operands, jax.Array]:
+    """Gradients of all operands and of the keys' shift, zero for the coordinates.
 
     Args:
-        saved: The operands, the result [b, n, g, h, w] and the logarithm of the softmax's
-            denominator, [b, g, h, w].
+        saved: The operands with weights for absolute values, the shift, the result [b, n, g, h, w]
+            and the logarithm of the softmax's denominator, [b, g, h, w].
         gradient: Of the result.
     """
-    o, result, log_total = saved
+    o, shift, result, log_total = saved
     own = _agreement(gradient, result)  # [b, g, h, w], the softmax's own term
-    d_query, d_relation, d_position, d_kernel = _backward_queries(o, log_total, gradient, own)
-    d_key, d_value = _backward_keys(o, log_total, gradient, own)
-    d_coordinates = (jnp.zeros_like(o.y), jnp.zeros_like(o.x))
-    return (Operands(d_query, d_key, d_value, d_relation, d_position, d_kernel, *d_coordinates),)
+    sums, zero = _backward_queries(o, shift, log_total, gradient, own)
+    (signs, d_shift, d_value), also_zero = _backward_keys(o, shift, log_total, gradient, own)
+    # Of the position weights and kernel, [2, g].
+    along_x, along_y = (a.sum((0, 3, 4)) for a in (sums.position_x, sums.position_y))
+    d_kernel = [(a * o.position_weights).sum(1) for a in (along_x, along_y)]
+    d_operands = Operands(
+        query=_mix_maps(sums.signs, o.relation_weights),
+        key=-_mix_maps(signs, o.relation_weights),
+        value=d_value,
+        relation_weights=sums.sizes.sum((0, 3, 4)),
+        position_weights=o.position_kernel[0, :, None] * along_x
+        + o.position_kernel[1, :, None] * along_y,
+        position_kernel=jnp.stack(d_kernel) + (zero + also_zero),
+        y=jnp.zeros_like(o.y),
+        x=jnp.zeros_like(o.x),
+    )
+    return d_operands, d_shift
 
 
 def _agreement(gradient: jax.Array, value: jax.Array) -> jax.Array:
@@ -56,74 +66,92 @@ def _agreement(gradient: jax.Array, value: jax.Array) -> jax.Array:
     )
 
 
-def _unmix(d_logit: jax.Array, part: jax.Array, weights: jax.Array) -> jax.Array:
-    """Gradient of a LeakyReLU's input from that of the logits it was mixed into."""
-    return (d_logit * weights[:, None, None]).sum(-3) * slope(part)
-
-
-def _backward_queries(
-    o: Operands, log_total: jax.Array, gradient: jax.Array, own: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Gradients summed over the footprint of each query: query, weights, position kernel.
-
-    What is summed over pixels in the end is first summed over the footprint, pixel by pixel: then
-    all of the loop is elementwise, and XLA makes one kernel of it.
-    """
-    h, w = o.query.shape[2:]
-    footprint = o.border + 1
-    y, x = o.query_coordinates
-
-    def row(sums: Sums, rows: Rows) -> Sums:
-        key, value, key_y = rows
-        dy = y - key_y
-        for j in range(footprint):
-            dx = x - o.x[j : j + w]
-            relation = relation_of(o.query, key[..., j : j + w])
-            position = position_of(dy, dx, o.position_kernel)
-            weight = jnp.exp(logits_of(relation, position, o) - log_total)
-            d_logit = weight * (_agreement(gradient, value[..., j : j + w]) - own)
-            d_maps = [_unmix(d_logit, u, o.position_weights[c]) for c, u in enumerate(position)]
-            terms = Sums(
-                query=[_unmix(d_logit, d, o.relation_weights[c]) for c, d in enumerate(relation)],
-                relation=[d_logit * leaky_relu(d)[:, None] for d in relation],
-                position=[d_logit * leaky_relu(u) for u in position],
-                kernel_x=[d * dx for d in d_maps],
-                kernel_y=[d * dy[:, None] for d in d_maps],
-            )
-            sums = jax.tree.map(jnp.add, sums, terms)
-        return sums
-
-    pixels, maps = jnp.zeros_like(own[:, 0]), jnp.zeros_like(own)
-    r = o.query.shape[1]
-    start = Sums([pixels] * r, [maps] * r, [maps] * 2, [pixels] * 2, [pixels] * 2)
-    sums = scan_rows(row, start, lambda i: cut(i, h, o.key, o.value, o.y), footprint)
-
-    def per_map(parts: list[jax.Array]) -> jax.Array:
-        return jnp.stack([part.sum((0, 2, 3)) for part in parts])
-
-    d_kernel = jnp.stack(
-        [jnp.stack([part.sum() for part in parts]) for parts in (sums.kernel_x, sums.kernel_y)]
+def _mix_maps(parts: jax.Array, weights: jax.Array) -> jax.Array:
+    """Sum over the weight maps g, [b, c, g, h, w] to [b, c, h, w] with weights [c, g]."""
+    return functools.reduce(
+        jnp.add,
+        (parts[:, :, g] * weights[:, g, None, None] for g in range(weights.shape[1])),
     )
-    return jnp.stack(sums.query, 1), per_map(sums.relation), per_map(sums.position), d_kernel
+
+
+def _signed(d_logit: jax.Array, difference: jax.Array) -> jax.Array:
+    """Gradient through the absolute value, [b, g, h, w] and [..., c, h, w] to [b, c, g, h, w].
+
+    At zero the slope of LeakyReLU is that of its negative side, so that of the absolute value is.
+    """
+    d_logit = d_logit[:, None]
+    return jnp.where(difference[..., None, :, :] > 0, d_logit, -d_logit)
 
 
 class Sums(NamedTuple):
-    """Running sums over the footprint, [b, h, w] or, for the weights, [b, g, h, w]."""
+    """Sums over the footprint of each query, [b, c, g, h, w] with c relation channels or two.
 
-    query: list[jax.Array]
-    relation: list[jax.Array]
-    position: list[jax.Array]
-    kernel_x: list[jax.Array]
-    kernel_y: list[jax.Array]
+    Attributes:
+        signs: Of the logits' gradients, with the relation's signs.
+        sizes: The same times the relation's absolute values.
+        position_x: Of the logits' gradients, with the position relation's signs, times the
+            horizontal difference of coordinates.
+        position_y: The same with the vertical difference.
+    """
+
+    signs: jax.Array
+    sizes: jax.Array
+    position_x: jax.Array
+    position_y: jax.Array
+
+
+def _backward_queries(
+    o: Operands, shift: jax.Array, log_total: jax.Array, gradient: jax.Array, own: jax.Array
+) -> tuple[Sums, jax.Array]:
+    """What the gradients of query, weights and position kernel are computed from.
+
+    What is summed over pixels in the end is first summed over the footprint, pixel by pixel: then
+    all of the loop is elementwise.
+    """
+    (b, r, h, w), g = o.query.shape, own.shape[1]
+    footprint = o.border + 1
+    y, x = o.query_coordinates
+
+    def row(sums: Sums, rows: Rows) -> tuple[Sums, list[jax.Array]]:
+        key, value, shift, key_y = rows
+        dy, d_logits = y - key_y, []
+        position_signs = jnp.zeros_like(sums.position_y)
+        for j in range(footprint):
+            dx = x - o.x[j : j + w]
+            relation = o.query - key[..., j : j + w]
+            position = position_of(dy, dx, o.position_kernel)
+            logit = logits_of(relation, position, shift[..., j : j + w], o)
+            weight = jnp.exp(logit - log_total)
+            d_logit = weight * (_agreement(gradient, value[..., j : j + w]) - own)
+            d_logits.append(d_logit)
+            signs, own_signs = _signed(d_logit, relation), _signed(d_logit, position)
+            position_signs += own_signs
+            sums = sums._replace(
+                signs=sums.signs + signs,
+                sizes=sums.sizes + signs * relation[:, :, None],
+                position_x=sums.position_x + own_signs * dx,
+            )
+        position_y = sums.position_y + position_signs * dy[:, None]
+        return sums._replace(position_y=position_y), d_logits
+
+    zeros = [jnp.zeros((b, channels, g, h, w), own.dtype) for channels in (r, r, 2, 2)]
+    return scan_rows(row, Sums(*zeros), lambda i: cut(i, h, o.key, o.value, shift, o.y), footprint)
+
+
+KeySums = tuple[jax.Array, jax.Array, jax.Array]
 
 
 def _backward_keys(
-    o: Operands, log_total: jax.Array, gradient: jax.Array, own: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Gradients gathered at each key from the queries whose footprint holds it: key, value.
+    o: Operands, shift: jax.Array, log_total: jax.Array, gradient: jax.Array, own: jax.Array
+) -> tuple[KeySums, jax.Array]:
+    """Sums gathered at each key from the queries whose footprint holds it.
 
     Keys have blank columns added up to whole vectors: XLA's loops do what is left at the end of a
     row one by one, and that takes as long as the vectors before it.
+
+    Returns:
+        Of the logits' gradients: with the relation's signs, [b, r, g, h + 2p, w + 2p], and as they
+        are, [b, g, h + 2p, w + 2p]. The gradient of the value.
     """
     rows, keys, border = o.y.shape[0], o.x.shape[0], o.border
     blank = -keys % _VECTOR
@@ -141,30 +169,34 @@ def _backward_keys(
     y, x = o.query_coordinates
     y, x = jnp.pad(y, border), jnp.pad(x, (border, border + blank))
     o = o._replace(key=widen(o.key), value=widen(o.value), x=widen(o.x))
+    shift = widen(shift)
 
-    def row(carry: KeySums, at_row: Rows) -> KeySums:
-        d_key, d_value = carry
+    def row(sums: KeySums, at_row: Rows) -> tuple[KeySums, list[jax.Array]]:
+        signs, d_shift, d_value = sums
         query_i, gradient_i, own_i, log_total_i, query_y = at_row
-        dy = query_y - o.y
+        dy, d_logits = query_y - o.y, []
         for j in range(border + 1):
             at = slice(border - j, border - j + columns)
-            relation = relation_of(query_i[..., at], o.key)
+            relation = query_i[..., at] - o.key
             position = position_of(dy, x[at] - o.x, o.position_kernel)
-            weight = jnp.exp(logits_of(relation, position, o) - log_total_i[..., at])
-            g = gradient_i[..., at]
-            d_logit = weight * (_agreement(g, o.value) - own_i[..., at])
-            d_value += weight[:, None] * g
-            d_key = [
-                total - _unmix(d_logit, d, o.relation_weights[c])
-                for c, (total, d) in enumerate(zip(d_key, relation, strict=True))
-            ]
-        return d_key, d_value
+            weight = jnp.exp(logits_of(relation, position, shift, o) - log_total_i[..., at])
+            d_logit = weight * (_agreement(gradient_i[..., at], o.value) - own_i[..., at])
+            d_logits.append(d_logit)
+            signs += _signed(d_logit, relation)
+            d_shift += d_logit
+            d_value += weight[:, None] * gradient_i[..., at]
+        return (signs, d_shift, d_value), d_logits
 
-    start = ([jnp.zeros_like(o.key[:, 0])] * o.key.shape[1], jnp.zeros_like(o.value))
-    d_key, d_value = scan_rows(
+    (b, r), g = o.key.shape[:2], own.shape[1]
+    start = (
+        jnp.zeros((b, r, g, rows, columns), own.dtype),
+        jnp.zeros((b, g, rows, columns), own.dtype),
+        jnp.zeros_like(o.value),
+    )
+    (signs, d_shift, d_value), zero = scan_rows(
         row,
         start,
         lambda i: cut(border - i, rows, query, gradient, own, log_total, y),
         border + 1,
     )
-    return jnp.stack(d_key, 1)[..., :keys], d_value[..., :keys]
+    return (signs[..., :keys], d_shift[..., :keys], d_value[..., :keys]), zero

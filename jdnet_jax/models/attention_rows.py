@@ -20,10 +20,11 @@ from jdnet_jax.models.attention_gradients import gradients
 from jdnet_jax.models.attention_steps import (
     Operands,
     Rows,
+    bend,
     cut,
+    key_shift,
     logits_of,
     position_of,
-    relation_of,
     scan_rows,
 )
 from jdnet_jax.models.layers import keep
@@ -34,25 +35,29 @@ _BAND = 1 << 16
 Carry = tuple[jax.Array, jax.Array, jax.Array]
 
 
-@jax.custom_vjp
 def attend_rows(operands: Operands) -> jax.Array:
-    """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates.
+    """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates."""
+    return _attend(bend(operands), key_shift(operands))
+
+
+@jax.custom_vjp
+def _attend(o: Operands, shift: jax.Array) -> jax.Array:
+    """Aggregated values, from operands with weights for absolute values.
 
     Of large pictures, on CPU, a band of rows at a time: the steps below read the same maps again
     and again, and take half as long again where those have left the caches. A few bands' worth is
     no slower at once.
     """
-    o = operands
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
-        return _forward(o)[0]
+        return _forward(o, shift)[0]
     rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before
         (query,) = cut(start, rows, o.query)
-        key, value, y = cut(start, rows + o.border, o.key, o.value, o.y)
-        attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y))
+        key, value, y, own_shift = cut(start, rows + o.border, o.key, o.value, o.y, shift)
+        attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y), own_shift)
         return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
 
     return lax.fori_loop(
@@ -63,7 +68,7 @@ def attend_rows(operands: Operands) -> jax.Array:
 # Compiled by itself, so that a network that is not wholly compiled does not compile the scan anew
 # at every call, and one that is traces it once for all of its units.
 @jax.jit
-def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
+def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The result and the logarithm of the softmax's denominator, [b, g, h, w]."""
     b, _, h, w = o.query.shape
     n, g = o.value.shape[1:3]
@@ -71,14 +76,15 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
     y, x = o.query_coordinates
     dtype = o.query.dtype
 
-    def row(carry: Carry, rows: Rows) -> Carry:
+    def row(carry: Carry, rows: Rows) -> tuple[Carry, None]:
         peak, total, result = carry
-        key, value, key_y = rows
+        key, value, shift, key_y = rows
         dy = y - key_y
         logits = [
             logits_of(
-                relation_of(o.query, key[..., j : j + w]),
+                o.query - key[..., j : j + w],
                 position_of(dy, x - o.x[j : j + w], o.position_kernel),
+                shift[..., j : j + w],
                 o,
             )
             for j in range(footprint)
@@ -90,7 +96,7 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
             weight = jnp.exp(logit - new_peak)
             total += weight
             result += weight[:, None] * value[..., j : j + w]
-        return new_peak, total, result
+        return (new_peak, total, result), None
 
     # A finite start: -inf - -inf would be NaN.
     start = (
@@ -98,13 +104,18 @@ def _forward(o: Operands) -> tuple[jax.Array, jax.Array]:
         jnp.zeros((b, g, h, w), dtype),
         jnp.zeros((b, n, g, h, w), dtype),
     )
-    peak, total, result = scan_rows(row, start, lambda i: cut(i, h, o.key, o.value, o.y), footprint)
+    (peak, total, result), _ = scan_rows(
+        row, start, lambda i: cut(i, h, o.key, o.value, shift, o.y), footprint
+    )
     return result / total[:, None], peak + jnp.log(total)
 
 
-def _forward_saving(o: Operands) -> tuple[jax.Array, tuple[Operands, jax.Array, jax.Array]]:
-    result, log_total = (keep(a) for a in _forward(o))
-    return result, (o, result, log_total)
+Saved = tuple[Operands, jax.Array, jax.Array, jax.Array]
 
 
-attend_rows.defvjp(_forward_saving, gradients)
+def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
+    result, log_total = (keep(a) for a in _forward(o, shift))
+    return result, (o, shift, result, log_total)
+
+
+_attend.defvjp(_forward_saving, gradients)

@@ -1,5 +1,10 @@
 """What the forward and the backward pass of the attention by rows have in common.
 
+LeakyReLU is linear plus a multiple of the absolute value. Of the difference between a query and a
+key, the linear part falls into one of the query alone, which is the same for all of a footprint
+and cancels in the softmax, and one of the key alone, which is computed once for each pixel: the
+shift. What is left for each offset of the footprint are absolute values.
+
 Axis names: b pictures, r relation channels, g weight maps, n value channels per weight map,
 h w pixels, k the footprint, p = k // 2 pixels of border that keys and values carry on each side.
 """
@@ -14,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.layers import SLOPE, leaky_relu
+from jdnet_jax.models.layers import SLOPE
 
 
 class Operands(NamedTuple):
@@ -67,26 +72,43 @@ def after(index: jax.Array, results: Any) -> jax.Array:
     if jax.default_backend() != "cpu":
         return index
     beyond = [result[(-1,) * result.ndim] > jnp.inf for result in jax.tree.leaves(results)]
-    return index + functools.reduce(jnp.logical_or, beyond).astype(index.dtype)
+    return index + functools.reduce(jnp.logical_or, beyond, jnp.asarray(False)).astype(index.dtype)
 
 
 def scan_rows(
-    step: Callable[[Any, Any], Any], start: Any, rows: Callable[[jax.Array], Any], footprint: int
-) -> Any:
-    """The state after `step(state, rows(i))` for each row i of the footprint.
+    step: Callable[[Any, Any], tuple[Any, Any]],
+    start: Any,
+    rows: Callable[[jax.Array], Any],
+    footprint: int,
+) -> tuple[Any, jax.Array]:
+    """The state after each row i of the footprint has changed it.
 
     The rows of the next step are cut out at the end of each and carried over. Cut out in the step
     that needs them, they would be read through an address that is data, in the inner loops of its
     kernels, and XLA's CPU backend does not vectorise such loops.
+
+    Args:
+        step: From the state and rows(i), the next state and what several of its parts are computed
+            from, a tree of arrays. XLA's CPU backend would compute those anew in the kernel of each
+            part; what a loop carries over, it computes once.
+        start: The first state.
+        rows: What is cut out for a row of the footprint.
+        footprint: Rows there are.
+
+    Returns:
+        The last state, and a zero to be added to a result: on CPU, it is what the last step's
+        shared arrays are carried over for, which nobody else asks for.
     """
 
     def body(carry: Any, i: jax.Array) -> tuple[Any, None]:
-        state, now = carry
-        state = step(state, now)
-        return (state, rows(after(i + 1, state))), None
+        state, now, _ = carry
+        state, shared = step(state, now)
+        return (state, rows(after(i + 1, state)), shared), None
 
-    (state, _), _ = lax.scan(body, (start, rows(jnp.asarray(0))), jnp.arange(footprint))
-    return state
+    first = rows(jnp.asarray(0))
+    shared = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, start, first)[1])
+    (state, _, shared), _ = lax.scan(body, (start, first, shared), jnp.arange(footprint))
+    return state, after(jnp.asarray(0), shared)
 
 
 def cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
@@ -94,31 +116,49 @@ def cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
     return tuple(lax.dynamic_slice_in_dim(a, start, size, axis=max(a.ndim - 2, 0)) for a in arrays)
 
 
-def mix(parts: list[jax.Array], weights: jax.Array) -> jax.Array:
-    """Sum over the channels c of parts[c] times weights[c], [..., h, w] to [..., g, h, w]."""
+def key_shift(o: Operands) -> jax.Array:
+    """What each key adds to its logits: gamma's linear part (Eq. 3), [b, g, h + 2p, w + 2p]."""
+    y, x = lax.stop_gradient((o.y, o.x))
+    linear = (1 + SLOPE) / 2
+    return -(
+        mix(o.key, linear * o.relation_weights)
+        + mix(position_of(y, x, o.position_kernel), linear * o.position_weights)
+    )
+
+
+def bend(o: Operands) -> Operands:
+    """The operands with gamma's weights for absolute values instead of LeakyReLUs."""
+    absolute = (1 - SLOPE) / 2
+    return o._replace(
+        relation_weights=absolute * o.relation_weights,
+        position_weights=absolute * o.position_weights,
+    )
+
+
+def mix(parts: jax.Array, weights: jax.Array) -> jax.Array:
+    """Sum over the channels c of parts times weights[c], [..., c, h, w] to [..., g, h, w]."""
     return functools.reduce(
         jnp.add,
-        (part[..., None, :, :] * weights[c][:, None, None] for c, part in enumerate(parts)),
+        (parts[..., c, None, :, :] * row[:, None, None] for c, row in enumerate(weights)),
     )
 
 
-def relation_of(query: jax.Array, key: jax.Array) -> list[jax.Array]:
-    """Eq. 4, channel by channel: phi(x_i) - psi(x_j), r maps of [b, h, w]."""
-    return [query[:, c] - key[:, c] for c in range(query.shape[1])]
+def position_of(y: jax.Array, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The position map without its bias, or differences of it from differences, [2, h, w]."""
+    return kernel[0, :, None, None] * x + kernel[1, :, None, None] * y[:, None]
 
 
-def position_of(dy: jax.Array, dx: jax.Array, kernel: jax.Array) -> list[jax.Array]:
-    """p_i - p_j, two maps of [h, w]; the bias of the position map cancels."""
-    return [kernel[0, c] * dx[None, :] + kernel[1, c] * dy[:, None] for c in range(2)]
+def logits_of(relation: jax.Array, position: jax.Array, shift: jax.Array, o: Operands) -> jax.Array:
+    """The map gamma (Eq. 3) but for what is common to the footprint, [b, g, h, w].
 
-
-def logits_of(relation: list[jax.Array], position: list[jax.Array], o: Operands) -> jax.Array:
-    """The map gamma (Eq. 3), [b, g, h, w]; a bias common to the footprint cancels."""
-    return mix([leaky_relu(d) for d in relation], o.relation_weights) + mix(
-        [leaky_relu(d) for d in position], o.position_weights
+    Args:
+        relation: Eq. 4, phi(x_i) - psi(x_j), [b, r, h, w].
+        position: p_i - p_j, [2, h, w].
+        shift: Of the keys, [b, g, h, w]; see `key_shift`.
+        o: Operands with weights for absolute values; see `bend`.
+    """
+    return (
+        mix(jnp.abs(relation), o.relation_weights)
+        + mix(jnp.abs(position), o.position_weights)
+        + shift
     )
-
-
-def slope(d: jax.Array) -> jax.Array:
-    """The derivative of LeakyReLU, elementwise."""
-    return jnp.where(d > 0, 1.0, SLOPE).astype(d.dtype)

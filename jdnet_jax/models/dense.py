@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jdnet_jax.models.convolution import sum_of_products
 from jdnet_jax.models.layers import leaky_relu
 
 Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
@@ -182,8 +183,7 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
         reverse=True,
         unroll=count == 1,
     )
-    d_matrices = maps.reshape(-1, width).T @ d_sums.reshape(-1, width)
-    d_matrices = d_matrices.reshape(width, count, channels).transpose(1, 0, 2)
+    d_matrices = sum_of_products(maps, d_sums).reshape(width, count, channels).transpose(1, 0, 2)
     d_biases = d_sums.sum((0, 1, 2)).reshape(count, channels)
     return d_variables, d_matrices, d_biases, d_sums
 
