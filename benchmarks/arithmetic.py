@@ -48,8 +48,9 @@ def blocks(d: Description) -> dict[str, Layer]:
     """The network's blocks, those of a unit once for all units."""
     c, half = d.channels, d.channels // 2
     r, v, g, k = d.relation_channels, d.value_channels, d.weight_maps, d.footprint**2
-    # Differences and slopes of relation and position, their mixture, exponential and sum, values.
-    pair = 3 * (r + 2) + 2 * (r + 2) * g + 12 * g + 2 * v
+    # Differences of relation and position, their absolute values and mixture, the key's shift,
+    # exponential and sum, values.
+    pair = 2 * (r + 2) + 2 * (r + 2) * g + 13 * g + 2 * v
     attention = product(c, 2 * r + v) + Layer(k * pair, 2 * r + 2 * v) + product(v, c)
     scales = Layer(0.0, 0.0)
     for scale in range(1, d.scales + 1):

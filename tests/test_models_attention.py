@@ -241,6 +241,19 @@ def test_attend_rows_equals_softmax_of_any_scale(seed, exponent):
         np.testing.assert_allclose(compiled_attend_rows(o), expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize(("keys", "coordinates"), [(300.0, 0.0), (0.0, 100.0)])
+def test_what_keys_and_coordinates_have_in_common_takes_no_digits(keys, coordinates):
+    """It cancels in the softmax; in float32, it would otherwise leave errors of 1e-5 and more."""
+    o = operands(9, 1.0)
+    moved = o._replace(
+        query=o.query + keys, key=o.key + keys, y=o.y + coordinates, x=o.x - coordinates
+    )
+    moved = jax.tree.map(np.float32, moved)
+    with jax.enable_x64(True):
+        expected = compiled_attend_rows(jax.tree.map(np.float64, moved))
+    np.testing.assert_allclose(compiled_attend_rows(moved), expected, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(("band", "rows"), [(1, 1), (27, 2), (41, 3)])
 def test_attend_rows_in_bands_equals_all_at_once(band, rows, monkeypatch):
     """Bands of one row, and of so many that the last one overlaps the one before."""

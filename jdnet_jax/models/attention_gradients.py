@@ -43,17 +43,17 @@ def gradients(
     along_x, along_y = (a.sum((0, 3, 4)) for a in (sums.position_x, sums.position_y))
     d_kernel = [(a * o.position_weights).sum(1) for a in (along_x, along_y)]
     d_operands = Operands(
-        query=_mix_maps(sums.signs, o.relation_weights),
+        query=_mix_maps(sums.signs, o.relation_weights) + zero,
         key=-_mix_maps(signs, o.relation_weights),
         value=d_value,
         relation_weights=sums.sizes.sum((0, 3, 4)),
         position_weights=o.position_kernel[0, :, None] * along_x
         + o.position_kernel[1, :, None] * along_y,
-        position_kernel=jnp.stack(d_kernel) + (zero + also_zero),
+        position_kernel=jnp.stack(d_kernel),
         y=jnp.zeros_like(o.y),
         x=jnp.zeros_like(o.x),
     )
-    return d_operands, d_shift
+    return d_operands, d_shift + also_zero
 
 
 def _agreement(gradient: jax.Array, value: jax.Array) -> jax.Array:

@@ -20,12 +20,12 @@ from jdnet_jax.models.attention_gradients import gradients
 from jdnet_jax.models.attention_steps import (
     Operands,
     Rows,
-    bend,
     cut,
     key_shift,
     logits_of,
     position_of,
     scan_rows,
+    with_absolute_weights,
 )
 from jdnet_jax.models.layers import keep
 
@@ -37,7 +37,7 @@ Carry = tuple[jax.Array, jax.Array, jax.Array]
 
 def attend_rows(operands: Operands) -> jax.Array:
     """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates."""
-    return _attend(bend(operands), key_shift(operands))
+    return _attend(with_absolute_weights(operands), key_shift(operands))
 
 
 @jax.custom_vjp
@@ -46,7 +46,7 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
 
     Of large pictures, on CPU, a band of rows at a time: the steps below read the same maps again
     and again, and take half as long again where those have left the caches. A few bands' worth is
-    no slower at once.
+    no slower at once. Bands give the same but for rounding.
     """
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":

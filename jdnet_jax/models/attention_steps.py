@@ -68,6 +68,8 @@ def after(index: jax.Array, results: Any) -> jax.Array:
     own, and XLA puts it in the same place instead of copying it there. `lax.optimization_barrier`
     would say the same, but XLA's CPU backend drops it before it decides on copies; that nothing is
     larger than infinity it does not see.
+
+    An index that something is done with keeps the results in their loop, too; see `scan_rows`.
     """
     if jax.default_backend() != "cpu":
         return index
@@ -96,8 +98,9 @@ def scan_rows(
         footprint: Rows there are.
 
     Returns:
-        The last state, and a zero to be added to a result: on CPU, it is what the last step's
-        shared arrays are carried over for, which nobody else asks for.
+        The last state, and a zero to be added to one of its results. On CPU it is not known before
+        the last step's shared arrays are: without a reader, XLA would not carry them over, and
+        compute them anew in every kernel after all.
     """
 
     def body(carry: Any, i: jax.Array) -> tuple[Any, None]:
@@ -117,16 +120,22 @@ def cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
 
 
 def key_shift(o: Operands) -> jax.Array:
-    """What each key adds to its logits: gamma's linear part (Eq. 3), [b, g, h + 2p, w + 2p]."""
-    y, x = lax.stop_gradient((o.y, o.x))
+    """What each key adds to its logits: gamma's linear part (Eq. 3), [b, g, h + 2p, w + 2p].
+
+    Keys and coordinates are taken from some key's: what all have in common cancels in the softmax,
+    and would take digits from the rest before it does.
+    """
+    middle = o.y.size // 2, o.x.size // 2
+    y, x = lax.stop_gradient((o.y - o.y[middle[0]], o.x - o.x[middle[1]]))
+    common = lax.stop_gradient(o.key[:, :, :1, :1])  # a tile's or a canvas's first pixel is real
     linear = (1 + SLOPE) / 2
     return -(
-        mix(o.key, linear * o.relation_weights)
+        mix(o.key - common, linear * o.relation_weights)
         + mix(position_of(y, x, o.position_kernel), linear * o.position_weights)
     )
 
 
-def bend(o: Operands) -> Operands:
+def with_absolute_weights(o: Operands) -> Operands:
     """The operands with gamma's weights for absolute values instead of LeakyReLUs."""
     absolute = (1 - SLOPE) / 2
     return o._replace(
@@ -155,7 +164,7 @@ def logits_of(relation: jax.Array, position: jax.Array, shift: jax.Array, o: Ope
         relation: Eq. 4, phi(x_i) - psi(x_j), [b, r, h, w].
         position: p_i - p_j, [2, h, w].
         shift: Of the keys, [b, g, h, w]; see `key_shift`.
-        o: Operands with weights for absolute values; see `bend`.
+        o: Operands with weights for absolute values; see `with_absolute_weights`.
     """
     return (
         mix(jnp.abs(relation), o.relation_weights)
