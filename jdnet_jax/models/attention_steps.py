@@ -65,16 +65,22 @@ def after(index: jax.Array, results: Any) -> jax.Array:
     """The index itself, but on CPU not known before the results are.
 
     What a loop cuts out for its next step then cannot be cut out before this step is done with its
-    own, and XLA puts it in the same place instead of copying it there. `lax.optimization_barrier`
-    would say the same, but XLA's CPU backend drops it before it decides on copies; that nothing is
-    larger than infinity it does not see.
-
-    An index that something is done with keeps the results in their loop, too; see `scan_rows`.
+    own, and XLA puts it in the same place instead of copying it there.
     """
-    if jax.default_backend() != "cpu":
-        return index
-    beyond = [result[(-1,) * result.ndim] > jnp.inf for result in jax.tree.leaves(results)]
-    return index + functools.reduce(jnp.logical_or, beyond, jnp.asarray(False)).astype(index.dtype)
+    return index + _zero_after(results)
+
+
+def _zero_after(results: Any) -> jax.Array:
+    """Zero, but on CPU not known before the results are.
+
+    `lax.optimization_barrier` would say the same, but XLA's CPU backend drops it before it decides
+    on copies; that nothing is larger than infinity it does not see.
+    """
+    beyond = jnp.asarray(False)
+    if jax.default_backend() == "cpu":
+        for result in jax.tree.leaves(results):
+            beyond |= result[(-1,) * result.ndim] > jnp.inf
+    return beyond.astype(jnp.int32)
 
 
 def scan_rows(
@@ -111,7 +117,7 @@ def scan_rows(
     first = rows(jnp.asarray(0))
     shared = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, start, first)[1])
     (state, _, shared), _ = lax.scan(body, (start, first, shared), jnp.arange(footprint))
-    return state, after(jnp.asarray(0), shared)
+    return state, _zero_after(shared)
 
 
 def cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:
