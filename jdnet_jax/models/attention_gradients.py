@@ -24,29 +24,31 @@ _VECTOR = 16
 """Numbers of a processor's vector register, at most."""
 
 
+Saved = tuple[Operands, jax.Array, jax.Array, jax.Array]
+"""The operands with weights for absolute values, the keys' shift, the result [b, n, g, h, w] and
+the logarithm of the softmax's denominator, [b, g, h, w]."""
+
+
 @jax.jit
-def gradients(
-    saved: tuple[Operands, jax.Array, jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[Operands, jax.Array]:
+def gradients(saved: Saved, gradient: jax.Array) -> tuple[Operands, jax.Array]:
     """Gradients of all operands and of the keys' shift, zero for the coordinates.
 
     Args:
-        saved: The operands with weights for absolute values, the shift, the result [b, n, g, h, w]
-            and the logarithm of the softmax's denominator, [b, g, h, w].
+        saved: What the forward pass keeps.
         gradient: Of the result.
     """
     o, shift, result, log_total = saved
     own = _agreement(gradient, result)  # [b, g, h, w], the softmax's own term
     sums, zero = _backward_queries(o, shift, log_total, gradient, own)
-    (signs, d_shift, d_value), also_zero = _backward_keys(o, shift, log_total, gradient, own)
+    (d_relation, d_shift, d_value), also_zero = _backward_keys(o, shift, log_total, gradient, own)
     # Of the position weights and kernel, [2, g].
-    along_x, along_y = (a.sum((0, 3, 4)) for a in (sums.position_x, sums.position_y))
+    along_x, along_y = (a.sum((0, 3, 4)) for a in (sums.along_x, sums.along_y))
     d_kernel = [(a * o.position_weights).sum(1) for a in (along_x, along_y)]
     d_operands = Operands(
-        query=_mix_maps(sums.signs, o.relation_weights) + zero,
-        key=-_mix_maps(signs, o.relation_weights),
+        query=_mix_maps(sums.relation, o.relation_weights) + zero,
+        key=-_mix_maps(d_relation, o.relation_weights),
         value=d_value,
-        relation_weights=sums.sizes.sum((0, 3, 4)),
+        relation_weights=sums.weights.sum((0, 3, 4)),
         position_weights=o.position_kernel[0, :, None] * along_x
         + o.position_kernel[1, :, None] * along_y,
         position_kernel=jnp.stack(d_kernel),
@@ -87,17 +89,17 @@ class Sums(NamedTuple):
     """Sums over the footprint of each query, [b, c, g, h, w] with c relation channels or two.
 
     Attributes:
-        signs: Of the logits' gradients, with the relation's signs.
-        sizes: The same times the relation's absolute values.
-        position_x: Of the logits' gradients, with the position relation's signs, times the
+        relation: Of the logits' gradients, with the relation's signs.
+        weights: The same times the relation, signed too: times its absolute values.
+        along_x: Of the logits' gradients, with the position relation's signs, times the
             horizontal difference of coordinates.
-        position_y: The same with the vertical difference.
+        along_y: The same with the vertical difference.
     """
 
-    signs: jax.Array
-    sizes: jax.Array
-    position_x: jax.Array
-    position_y: jax.Array
+    relation: jax.Array
+    weights: jax.Array
+    along_x: jax.Array
+    along_y: jax.Array
 
 
 def _backward_queries(
@@ -115,7 +117,7 @@ def _backward_queries(
     def row(sums: Sums, rows: Rows) -> tuple[Sums, list[jax.Array]]:
         key, value, shift, key_y = rows
         dy, d_logits = y - key_y, []
-        position_signs = jnp.zeros_like(sums.position_y)
+        d_position = jnp.zeros_like(sums.along_y)
         for j in range(footprint):
             dx = x - o.x[j : j + w]
             relation = o.query - key[..., j : j + w]
@@ -124,15 +126,15 @@ def _backward_queries(
             weight = jnp.exp(logit - log_total)
             d_logit = weight * (_agreement(gradient, value[..., j : j + w]) - own)
             d_logits.append(d_logit)
-            signs, own_signs = _signed(d_logit, relation), _signed(d_logit, position)
-            position_signs += own_signs
+            by_relation, by_position = _signed(d_logit, relation), _signed(d_logit, position)
+            d_position += by_position
             sums = sums._replace(
-                signs=sums.signs + signs,
-                sizes=sums.sizes + signs * relation[:, :, None],
-                position_x=sums.position_x + own_signs * dx,
+                relation=sums.relation + by_relation,
+                weights=sums.weights + by_relation * relation[:, :, None],
+                along_x=sums.along_x + by_position * dx,
             )
-        position_y = sums.position_y + position_signs * dy[:, None]
-        return sums._replace(position_y=position_y), d_logits
+        along_y = sums.along_y + d_position * dy[:, None]
+        return sums._replace(along_y=along_y), d_logits
 
     zeros = [jnp.zeros((b, channels, g, h, w), own.dtype) for channels in (r, r, 2, 2)]
     return scan_rows(row, Sums(*zeros), lambda i: cut(i, h, o.key, o.value, shift, o.y), footprint)
@@ -172,7 +174,7 @@ def _backward_keys(
     shift = widen(shift)
 
     def row(sums: KeySums, at_row: Rows) -> tuple[KeySums, list[jax.Array]]:
-        signs, d_shift, d_value = sums
+        d_relation, d_shift, d_value = sums
         query_i, gradient_i, own_i, log_total_i, query_y = at_row
         dy, d_logits = query_y - o.y, []
         for j in range(border + 1):
@@ -182,10 +184,10 @@ def _backward_keys(
             weight = jnp.exp(logits_of(relation, position, shift, o) - log_total_i[..., at])
             d_logit = weight * (_agreement(gradient_i[..., at], o.value) - own_i[..., at])
             d_logits.append(d_logit)
-            signs += _signed(d_logit, relation)
+            d_relation += _signed(d_logit, relation)
             d_shift += d_logit
             d_value += weight[:, None] * gradient_i[..., at]
-        return (signs, d_shift, d_value), d_logits
+        return (d_relation, d_shift, d_value), d_logits
 
     (b, r), g = o.key.shape[:2], own.shape[1]
     start = (
@@ -193,10 +195,10 @@ def _backward_keys(
         jnp.zeros((b, g, rows, columns), own.dtype),
         jnp.zeros_like(o.value),
     )
-    (signs, d_shift, d_value), zero = scan_rows(
+    (d_relation, d_shift, d_value), zero = scan_rows(
         row,
         start,
         lambda i: cut(border - i, rows, query, gradient, own, log_total, y),
         border + 1,
     )
-    return (signs[..., :keys], d_shift[..., :keys], d_value[..., :keys]), zero
+    return (d_relation[..., :keys], d_shift[..., :keys], d_value[..., :keys]), zero

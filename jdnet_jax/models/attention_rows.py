@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jdnet_jax.models.attention_gradients import gradients
+from jdnet_jax.models.attention_gradients import Saved, gradients
 from jdnet_jax.models.attention_steps import (
     Operands,
     Rows,
@@ -108,9 +108,6 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
         row, start, lambda i: cut(i, h, o.key, o.value, shift, o.y), footprint
     )
     return result / total[:, None], peak + jnp.log(total)
-
-
-Saved = tuple[Operands, jax.Array, jax.Array, jax.Array]
 
 
 def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
