@@ -47,6 +47,19 @@ def test_convolve_takes_pairs_for_few_outputs_without_gradients_alone(stride, ou
     assert not moves_by_pairs(jax.grad(lambda x, kernel: convolve(x, kernel, stride).sum()))
 
 
+def test_convolve_leaves_other_backends_what_they_know(monkeypatch):
+    """cuDNN has kernels for JAX's own gradients, and no use for pairs."""
+    x, kernel = jnp.ones((1, 6, 8, 16)), jnp.ones((3, 3, 16, 16))
+
+    def gradients(convolution):
+        return str(jax.make_jaxpr(jax.grad(lambda *a: convolution(*a).sum(), (0, 1)))(x, kernel))
+
+    ours = functools.partial(convolve, stride=1)
+    assert gradients(ours) != gradients(plainly)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert gradients(ours) == gradients(plainly)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (4, 7), (5, 8)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.1)])
 def test_pairs_equal_single_pixels(size, dtype, tolerance):

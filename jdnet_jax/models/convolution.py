@@ -15,17 +15,8 @@ _FEW = 32
 """Below so many outputs, XLA's products do not use the processor fully."""
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """A 3x3 convolution with one zero on each side.
-
-    JAX's own gradients are convolutions whose arrays are to be read as if they were transposed.
-    XLA's CPU backend rewrites those for its fast convolutions only outside of loops; inside they
-    run fifteen times slower. Here the kernel's gradient is a product (stride 1) or the arrays are
-    transposed before (stride 2).
-
-    On CPU, few outputs are computed for pairs of pixels, where no gradient is to be taken: a
-    picture takes 4 % less time for it, a training step as long as before.
 
     Args:
         x: [b, h, w, i].
@@ -35,7 +26,22 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     Returns:
         [b, ceil(h / stride), ceil(w / stride), o].
     """
-    if stride == 1 and kernel.shape[-1] < _FEW and jax.default_backend() == "cpu":
+    form = _convolve_on_cpu if jax.default_backend() == "cpu" else _convolve_plainly
+    return form(x, kernel, stride)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _convolve_on_cpu(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """The same with gradients of its own.
+
+    JAX's are convolutions whose arrays are to be read as if they were transposed. XLA's CPU backend
+    rewrites those for its fast convolutions only outside of loops; inside they run fifteen times
+    slower. Here the kernel's gradient is a product, or the arrays are transposed before.
+
+    Few outputs are computed for pairs of pixels, where no gradient is to be taken: a picture takes
+    4 % less time for it, a training step as long as before.
+    """
+    if stride == 1 and kernel.shape[-1] < _FEW:
         return _convolve_pairs(x, kernel)
     return _convolve_plainly(x, kernel, stride)
 
@@ -127,7 +133,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
     return products.reshape(3, i, 3, o).transpose(2, 0, 1, 3)
 
 
-convolve.defvjp(_forward, _backward)
+_convolve_on_cpu.defvjp(_forward, _backward)
 
 
 def sum_of_products(x: jax.Array, y: jax.Array) -> jax.Array:
