@@ -47,6 +47,32 @@ def test_convolve_takes_pairs_for_few_outputs_without_gradients_alone(stride, ou
     assert not moves_by_pairs(jax.grad(lambda x, kernel: convolve(x, kernel, stride).sum()))
 
 
+def test_kernel_gradient_of_stride_1_is_a_product(monkeypatch):
+    """The one convolution left is the gradient of the features."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    x, kernel = jnp.ones((1, 6, 8, 16)), jnp.ones((3, 3, 16, 16))
+    backward = jax.vjp(lambda *a: convolve(*a, 1), x, kernel)[1]
+    steps = str(jax.make_jaxpr(backward)(x))
+    assert steps.count("conv_general_dilated[") == 1
+    assert steps.count("dot_general[") == 1
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("bfloat16", 0.01)])
+def test_gradients_of_convolve_keep_the_type(dtype, tolerance, stride):
+    """Against float32, relative to the largest number; bfloat16 rounds by up to 1/512."""
+    rng = np.random.default_rng(3)
+    sizes = (2, 7, 8, 5), (3, 3, 5, 6), (2, -(-7 // stride), -(-8 // stride), 6)
+    x, kernel, gradient = (jnp.asarray(rng.normal(size=size), dtype) for size in sizes)
+    actual = jax.vjp(lambda *a: convolve(*a, stride), x, kernel)[1](gradient)
+    exact = (jnp.asarray(a, jnp.float32) for a in (x, kernel))
+    expected = jax.vjp(lambda *a: plainly(*a, stride), *exact)[1](jnp.asarray(gradient, "float32"))
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert ours.dtype == x.dtype
+        worst = np.abs(np.float32(ours) - theirs).max()
+        assert worst <= tolerance * np.abs(theirs).max()
+
+
 def test_convolve_leaves_other_backends_what_they_know(monkeypatch):
     """cuDNN has kernels for JAX's own gradients, and no use for pairs."""
     x, kernel = jnp.ones((1, 6, 8, 16)), jnp.ones((3, 3, 16, 16))
@@ -55,6 +81,7 @@ def test_convolve_leaves_other_backends_what_they_know(monkeypatch):
         return str(jax.make_jaxpr(jax.grad(lambda *a: convolution(*a).sum(), (0, 1)))(x, kernel))
 
     ours = functools.partial(convolve, stride=1)
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert gradients(ours) != gradients(plainly)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert gradients(ours) == gradients(plainly)

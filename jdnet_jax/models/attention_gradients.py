@@ -34,7 +34,7 @@ def gradients(saved: Saved, gradient: jax.Array) -> tuple[Operands, jax.Array]:
     """Gradients of all operands and of the keys' shift, zero for the coordinates.
 
     Args:
-        saved: What the forward pass keeps.
+        saved: What the forward pass keeps; see `Saved`.
         gradient: Of the result.
     """
     o, shift, result, log_total = saved
@@ -48,7 +48,7 @@ def gradients(saved: Saved, gradient: jax.Array) -> tuple[Operands, jax.Array]:
         query=_mix_maps(sums.relation, o.relation_weights) + zero,
         key=-_mix_maps(d_relation, o.relation_weights),
         value=d_value,
-        relation_weights=sums.weights.sum((0, 3, 4)),
+        relation_weights=sums.relation_weights.sum((0, 3, 4)),
         position_weights=o.position_kernel[0, :, None] * along_x
         + o.position_kernel[1, :, None] * along_y,
         position_kernel=jnp.stack(d_kernel),
@@ -90,14 +90,14 @@ class Sums(NamedTuple):
 
     Attributes:
         relation: Of the logits' gradients, with the relation's signs.
-        weights: The same times the relation, signed too: times its absolute values.
+        relation_weights: Of the logits' gradients, times the relation's absolute values.
         along_x: Of the logits' gradients, with the position relation's signs, times the
             horizontal difference of coordinates.
         along_y: The same with the vertical difference.
     """
 
     relation: jax.Array
-    weights: jax.Array
+    relation_weights: jax.Array
     along_x: jax.Array
     along_y: jax.Array
 
@@ -130,7 +130,7 @@ def _backward_queries(
             d_position += by_position
             sums = sums._replace(
                 relation=sums.relation + by_relation,
-                weights=sums.weights + by_relation * relation[:, :, None],
+                relation_weights=sums.relation_weights + by_relation * relation[:, :, None],
                 along_x=sums.along_x + by_position * dx,
             )
         along_y = sums.along_y + d_position * dy[:, None]

@@ -1,4 +1,4 @@
-"""Convolutions of 3x3 and of 1x1, in the forms that XLA's CPU backend is fast in."""
+"""Convolutions of 3x3, on CPU, and of 1x1, in the forms that XLA's CPU backend is fast in."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
     Args:
         x: [b, h, w, i].
-        kernel: [3, 3, i, o].
+        kernel: [3, 3, i, o], of the type of `x`.
         stride: 1 or 2.
 
     Returns:
         [b, ceil(h / stride), ceil(w / stride), o].
     """
+    # GPUs have kernels of their own for JAX's gradients, and no use for what makes up for CPUs'.
     form = _convolve_on_cpu if jax.default_backend() == "cpu" else _convolve_plainly
     return form(x, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _convolve_on_cpu(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """The same with gradients of its own.
+    """`convolve` with gradients of its own.
 
     JAX's are convolutions whose arrays are to be read as if they were transposed. XLA's CPU backend
     rewrites those for its fast convolutions only outside of loops; inside they run fifteen times
-    slower. Here the kernel's gradient is a product, or the arrays are transposed before.
+    slower. Here the kernel's gradient is a product with stride 1; with stride 2, where that is no
+    faster, the arrays are transposed before.
 
     Few outputs are computed for pairs of pixels, where no gradient is to be taken: a picture takes
     4 % less time for it, a training step as long as before.
@@ -119,7 +121,8 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
     The gradient at a row and a column of the kernel is the sum of products of what lies so many
     rows and columns apart. Features are put side by side as three columns see them, gradients as
-    three rows do: one product of the two then holds all nine.
+    three rows do: one product of the two then holds all nine, from six copies instead of the nine
+    that would have to be made of either alone.
     """
     b, h, w, i = x.shape
     o = gradient.shape[-1]
@@ -128,6 +131,7 @@ def _kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
     x = jnp.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0))).reshape(b, h, (w + 2) * i)
     columns = [x[..., n * i : (n + w) * i].reshape(b, h, w, i) for n in range(3)]
     gradient = jnp.pad(gradient, ((0, 0), (1, 1), (0, 0), (0, 0))).reshape(b, (h + 2) * w, o)
+    # Row n of the kernel takes row q of x to row q + 1 - n of the result, here one further down.
     rows = [gradient[:, n * w : (n + h) * w].reshape(b, h, w, o) for n in (2, 1, 0)]
     products = sum_of_products(jnp.concatenate(columns, axis=-1), jnp.concatenate(rows, axis=-1))
     return products.reshape(3, i, 3, o).transpose(2, 0, 1, 3)
