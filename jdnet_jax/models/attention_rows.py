@@ -32,7 +32,7 @@ from jdnet_jax.models.layers import keep
 _BAND = 1 << 16
 """Pixels whose arrays a processor's caches hold."""
 
-Carry = tuple[jax.Array, jax.Array, jax.Array]
+Sums = tuple[jax.Array, jax.Array]
 
 
 def attend_rows(operands: Operands) -> jax.Array:
@@ -48,39 +48,60 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
     and again, and take half as long again where those have left the caches. A few bands' worth is
     no slower at once. Bands give the same but for rounding.
     """
+    value = _by_rows(o.value)
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
-        return _forward(o, shift)[0]
+        return _planar(_forward(o, shift, value)[0])
     rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before
         (query,) = cut(start, rows, o.query)
-        key, value, y, own_shift = cut(start, rows + o.border, o.key, o.value, o.y, shift)
-        attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y), own_shift)
-        return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
+        key, y, own_shift = cut(start, rows + o.border, o.key, o.y, shift)
+        own_value = lax.dynamic_slice_in_dim(value, start, rows + o.border, axis=1)
+        attended, _ = _forward(o._replace(query=query, key=key, y=y), own_shift, own_value)
+        return lax.dynamic_update_slice_in_dim(result, attended, start, axis=1)
 
-    return lax.fori_loop(
-        0, -(-h // rows), band, jnp.zeros((*o.value.shape[:3], h, w), o.value.dtype)
-    )
+    blank = jnp.zeros((b, h, *value.shape[2:4], w), value.dtype)
+    return _planar(lax.fori_loop(0, -(-h // rows), band, blank))
 
 
-# Compiled by itself, so that a network that is not wholly compiled does not compile the scan anew
-# at every call, and one that is traces it once for all of its units.
+def _by_rows(planar: jax.Array) -> jax.Array:
+    """[b, n, g, h, w] to [b, h, n, g, w]."""
+    return jnp.moveaxis(planar, 3, 1)
+
+
+def _planar(by_rows: jax.Array) -> jax.Array:
+    """[b, h, n, g, w] to [b, n, g, h, w]."""
+    return jnp.moveaxis(by_rows, 1, 3)
+
+
+# Compiled by itself, so that a network that is not wholly compiled does not compile the scans anew
+# at every call, and one that is traces them once for all of its units.
 @jax.jit
-def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The result and the logarithm of the softmax's denominator, [b, g, h, w]."""
+def _forward(o: Operands, shift: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The result [b, h, n, g, w], and the logarithm of the softmax's denominator, [b, g, h, w].
+
+    The largest logit of each pixel is found first, and the logits are computed anew for the sums.
+    That takes less time than to keep them until the largest of a row is known and to scale the sums
+    of the rows before. The channels of values lie within rows: the weights of a row, which all of
+    them are multiplied with, then stay in the nearest cache.
+
+    Args:
+        o: Operands with weights for absolute values; of its values only the type is used.
+        shift: Of the keys; see `key_shift`.
+        value: Their values by rows, [b, h + 2p, n, g, w + 2p].
+    """
     b, _, h, w = o.query.shape
-    n, g = o.value.shape[1:3]
+    n, g = value.shape[2:4]
     footprint = o.border + 1
     y, x = o.query_coordinates
     dtype = o.query.dtype
 
-    def row(carry: Carry, rows: Rows) -> tuple[Carry, None]:
-        peak, total, result = carry
-        key, value, shift, key_y = rows
+    def logits(rows: Rows) -> list[jax.Array]:
+        key, shift, key_y = rows
         dy = y - key_y
-        logits = [
+        return [
             logits_of(
                 o.query - key[..., j : j + w],
                 position_of(dy, x - o.x[j : j + w], o.position_kernel),
@@ -89,29 +110,36 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
             )
             for j in range(footprint)
         ]
-        new_peak = functools.reduce(jnp.maximum, logits, peak)
-        scale = jnp.exp(peak - new_peak)
-        total, result = total * scale, result * scale[:, None]
-        for j, logit in enumerate(logits):
-            weight = jnp.exp(logit - new_peak)
-            total += weight
-            result += weight[:, None] * value[..., j : j + w]
-        return (new_peak, total, result), None
+
+    def keys(i: jax.Array) -> Rows:
+        return cut(i, h, o.key, shift, o.y)
+
+    def keys_and_values(i: jax.Array) -> tuple[Rows, jax.Array]:
+        return keys(i), lax.dynamic_slice_in_dim(value, i, h, axis=1)
+
+    def compare(peak: jax.Array, rows: Rows) -> tuple[jax.Array, None]:
+        return functools.reduce(jnp.maximum, logits(rows), peak), None
 
     # A finite start: -inf - -inf would be NaN.
-    start = (
-        jnp.full((b, g, h, w), -1e30, dtype),
-        jnp.zeros((b, g, h, w), dtype),
-        jnp.zeros((b, n, g, h, w), dtype),
-    )
-    (peak, total, result), _ = scan_rows(
-        row, start, lambda i: cut(i, h, o.key, o.value, shift, o.y), footprint
-    )
-    return result / total[:, None], peak + jnp.log(total)
+    peak, _ = scan_rows(compare, jnp.full((b, g, h, w), -1e30, dtype), keys, footprint)
+
+    def add(sums: Sums, rows: tuple[Rows, jax.Array]) -> tuple[Sums, None]:
+        total, result = sums
+        at_keys, values = rows
+        for j, logit in enumerate(logits(at_keys)):
+            weight = jnp.exp(logit - peak)
+            total += weight
+            result += _by_rows(weight[:, None]) * values[..., j : j + w]
+        return (total, result), None
+
+    start = jnp.zeros((b, g, h, w), dtype), jnp.zeros((b, h, n, g, w), dtype)
+    (total, result), _ = scan_rows(add, start, keys_and_values, footprint)
+    return result / _by_rows(total[:, None]), peak + jnp.log(total)
 
 
 def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
-    result, log_total = (keep(a) for a in _forward(o, shift))
+    result, log_total = _forward(o, shift, _by_rows(o.value))
+    result, log_total = keep(_planar(result)), keep(log_total)
     return result, (o, shift, result, log_total)
 
 
