@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jdnet_jax.models.layers import SLOPE
+from jdnet_jax.models.loops import after, zero_after
 
 
 class Operands(NamedTuple):
@@ -61,28 +62,6 @@ class Operands(NamedTuple):
 Rows = tuple[jax.Array, ...]
 
 
-def after(index: jax.Array, results: Any) -> jax.Array:
-    """The index itself, but on CPU not known before the results are.
-
-    What a loop cuts out for its next step then cannot be cut out before this step is done with its
-    own, and XLA puts it in the same place instead of copying it there.
-    """
-    return index + _zero_after(results)
-
-
-def _zero_after(results: Any) -> jax.Array:
-    """Zero, but on CPU not known before the results are.
-
-    `lax.optimization_barrier` would say the same, but XLA's CPU backend drops it before it decides
-    on copies; that nothing is larger than infinity it does not see.
-    """
-    beyond = jnp.asarray(False)
-    if jax.default_backend() == "cpu":
-        for result in jax.tree.leaves(results):
-            beyond |= result[(-1,) * result.ndim] > jnp.inf
-    return beyond.astype(jnp.int32)
-
-
 def scan_rows(
     step: Callable[[Any, Any], tuple[Any, Any]],
     start: Any,
@@ -117,7 +96,7 @@ def scan_rows(
     first = rows(jnp.asarray(0))
     shared = jax.tree.map(jnp.zeros_like, jax.eval_shape(step, start, first)[1])
     (state, _, shared), _ = lax.scan(body, (start, first, shared), jnp.arange(footprint))
-    return state, _zero_after(shared)
+    return state, zero_after(shared)
 
 
 def cut(start: jax.Array, size: int, *arrays: jax.Array) -> Rows:

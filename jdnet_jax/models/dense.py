@@ -20,12 +20,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jdnet_jax.models.convolution import sum_of_products
 from jdnet_jax.models.layers import leaky_relu
+from jdnet_jax.models.loops import zero_after
 
 Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
+
+Strips = tuple[jax.Array, ...]
+"""Feature maps in strips of rows, from the top."""
+
+_STRIPS = 4
+_ROWS = 64
+"""A strip has at least so many rows."""
 
 
 def dense_trunk(
@@ -36,7 +45,7 @@ def dense_trunk(
     x: jax.Array,
     *,
     units_per_scan: int = 1,
-) -> tuple[jax.Array, Any]:
+) -> tuple[jax.Array, Any, list[Strips]]:
     """Runs all units and fusions.
 
     Args:
@@ -54,27 +63,36 @@ def dense_trunk(
         returned, [units, ...].
     """
     channels = x.shape[-1]
-    map_0 = leaky_relu(x)
     # What each unit takes in and what comes out at the end, as kernels [(i + 2) c, c] and biases:
     # x itself, then the fusions. Their rows are for x, map 0, map 1, ...
     x_itself = jnp.pad(jnp.eye(channels, dtype=x.dtype), ((0, channels), (0, 0)))
     kernels = [x_itself, *(jnp.pad(kernel, ((channels, 0), (0, 0))) for kernel in kernels)]
     biases = [jnp.zeros_like(biases[0]), *biases]
-    units = len(kernels) - 1
-
-    def contributions(kernels: Sequence[jax.Array]) -> jax.Array:
-        """What the known maps give to fusions, [b, h, w, n c]."""
-        products = []
-        for first, maps in known:
-            rows = slice(first * channels, first * channels + maps.shape[-1])
-            products.append(maps @ jnp.concatenate([kernel[rows] for kernel in kernels], axis=1))
-        return functools.reduce(jnp.add, products)
-
-    groups = math.ceil(units / units_per_scan)
-    bounds = [units * i // groups for i in range(groups + 1)]
+    bounds = _groups(len(kernels) - 1, units_per_scan)
+    strips = _split(x, _strips(x.shape[1]))
+    map_0 = [leaky_relu(strip) for strip in strips]
     # Maps side by side, and the number of the first, counted as the rows of the kernels are.
-    known = [(0, jnp.concatenate([x, map_0], axis=-1))]
+    known = [(0, _side_by_side(strips, map_0))]
+
+    def contributions(kernels: Sequence[jax.Array]) -> Strips:
+        """What the known maps give to fusions, [b, h, w, n c]."""
+        matrices = []
+        for first, maps in known:
+            rows = slice(first * channels, first * channels + maps[0].shape[-1])
+            matrices.append(jnp.concatenate([kernel[rows] for kernel in kernels], axis=1))
+        sums: list[jax.Array] = []
+        for strip in range(len(strips)):
+            # One strip after the other: their products then take turns in the same memory.
+            wait = zero_after(sums[-1:]).astype(x.dtype)
+            products = [
+                maps[strip] @ (matrix + wait)
+                for (_, maps), matrix in zip(known, matrices, strict=True)
+            ]
+            sums.append(functools.reduce(jnp.add, products))
+        return tuple(sums)
+
     collected: list[Any] = []
+    groups: list[Strips] = []
     for start, end in itertools.pairwise(bounds):
         sums = contributions(kernels[start:end])
         own = [kernel[(start + 2) * channels :] for kernel in kernels[start:end]]
@@ -82,14 +100,38 @@ def dense_trunk(
         shifts = jnp.stack(biases[start:end])
         maps, auxiliary = _chain(unit, variables(start, end), matrices, shifts, sums)
         collected.append(auxiliary)
+        groups.append(maps)
         if start > 0:
             known.append((start + 2, maps))
-        elif end < units:  # map 0 by itself would be a product with few rows each time
-            known = [(1, jnp.concatenate([map_0, maps], axis=-1))]
+        elif end < bounds[-1]:  # map 0 by itself would be a product with few rows each time
+            known = [(1, _side_by_side(map_0, maps))]
         else:
-            known = [(1, map_0), (2, maps)]
-    last = contributions(kernels[-1:]) + biases[-1]
-    return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected)
+            known = [(1, tuple(map_0)), (2, maps)]
+    last = jnp.concatenate(contributions(kernels[-1:]), axis=1) + biases[-1]
+    return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected), groups
+
+
+def _groups(units: int, units_per_scan: int) -> list[int]:
+    """Where groups of units begin, and where the last one ends."""
+    groups = math.ceil(units / units_per_scan)
+    return [units * i // groups for i in range(groups + 1)]
+
+
+def _strips(height: int) -> list[int]:
+    """Rows of the strips that maps are kept in.
+
+    XLA's CPU backend puts features among the maps with one thread, but into several strips at once.
+    """
+    count = max(1, min(_STRIPS, height // _ROWS)) if jax.default_backend() == "cpu" else 1
+    return [height * (i + 1) // count - height * i // count for i in range(count)]
+
+
+def _split(x: jax.Array, rows: Sequence[int]) -> Strips:
+    return tuple(jnp.split(x, np.cumsum(rows)[:-1], axis=1))
+
+
+def _side_by_side(*maps: Sequence[jax.Array]) -> Strips:
+    return tuple(jnp.concatenate(strip, axis=-1) for strip in zip(*maps, strict=True))
 
 
 def _group_matrix(kernel: jax.Array, count: int) -> jax.Array:
@@ -135,13 +177,13 @@ def _run_chain(
     variables: Any,
     matrices: jax.Array,
     biases: jax.Array,
-    sums: jax.Array,
+    sums: Strips,
     *,
     save: bool,
-) -> tuple[jax.Array, Any, Any]:
-    def step(maps: jax.Array, own: Any) -> tuple[jax.Array, Any]:
+) -> tuple[Strips, Any, Any]:
+    def step(maps: Strips, own: Any) -> tuple[Strips, Any]:
         i, unit_variables, matrix, bias = own
-        x = maps @ matrix + bias
+        x = _times(maps, matrix) + bias
         if save:
             features, backward, auxiliary = jax.vjp(unit, x, unit_variables, has_aux=True)
         else:
@@ -149,10 +191,7 @@ def _run_chain(
         return _put(maps, features, i), (auxiliary, backward)
 
     maps, (auxiliary, backward) = lax.scan(
-        step,
-        sums,
-        (jnp.arange(len(matrices)), variables, matrices, biases),
-        unroll=len(matrices) == 1,
+        step, sums, (jnp.arange(len(matrices)), variables, matrices, biases), unroll=len(matrices)==1
     )
     return maps, auxiliary, backward
 
@@ -170,10 +209,10 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
     # Of each map, its rows of every input's kernel, transposed.
     transposed = matrices.reshape(count, count, channels, channels).transpose(1, 0, 3, 2)
 
-    def step(d_sums: jax.Array, own: Any) -> tuple[jax.Array, Any]:
+    def step(d_sums: Strips, own: Any) -> tuple[Strips, Any]:
         i, unit_backward, matrix = own
         # As going forward, gradients of sums take the places of gradients of maps.
-        d_x, d_variables = unit_backward(d_sums @ matrix)
+        d_x, d_variables = unit_backward(_times(d_sums, matrix))
         return _put(d_sums, d_x, i), d_variables
 
     d_sums, d_variables = lax.scan(
@@ -183,13 +222,25 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
         reverse=True,
         unroll=count == 1,
     )
-    d_matrices = sum_of_products(maps, d_sums).reshape(width, count, channels).transpose(1, 0, 2)
-    d_biases = d_sums.sum((0, 1, 2)).reshape(count, channels)
+    d_matrices = sum(map(sum_of_products, maps, d_sums))
+    d_matrices = d_matrices.reshape(width, count, channels).transpose(1, 0, 2)
+    d_biases = sum(d.sum((0, 1, 2)) for d in d_sums).reshape(count, channels)
     return d_variables, d_matrices, d_biases, d_sums
 
 
 _chain.defvjp(_chain_saving, _chain_backward)
 
 
-def _put(maps: jax.Array, features: jax.Array, i: jax.Array) -> jax.Array:
-    return lax.dynamic_update_slice_in_dim(maps, features, i * features.shape[-1], axis=-1)
+def _times(maps: Strips, matrix: jax.Array) -> jax.Array:
+    """A product with all maps, in one piece."""
+    return jnp.concatenate([strip @ matrix for strip in maps], axis=1)
+
+
+def _put(maps: Strips, features: jax.Array, i: jax.Array) -> Strips:
+    """The maps with features [b, h, w, c] in place of the i-th."""
+    start = i * features.shape[-1]
+    own = _split(features, [strip.shape[1] for strip in maps])
+    return tuple(
+        lax.dynamic_update_slice_in_dim(strip, piece, start, axis=-1)
+        for strip, piece in zip(maps, own, strict=True)
+    )
