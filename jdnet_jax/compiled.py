@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,14 @@ def keep_compiled(folder: Path) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+CPU_OPTIONS: dict[str, str | int] = {
+    # With 3, the default, LLVM writes loops over 16 or 32 channels out before it would vectorise
+    # them, and does not vectorise what is left: deraining takes 5 % more time, training 3 %.
+    "xla_backend_optimization_level": 2,
+}
+"""How XLA compiles for CPU."""
+
+
 class Compiled:
     """A function from `jax.jit` or `jax.pmap`, compiled for each shape of arguments it meets.
 
@@ -38,10 +46,13 @@ class Compiled:
 
     Args:
         function: What `jax.jit` or `jax.pmap` returned.
+        cpu_options: How XLA compiles it where JAX computes on CPU.
     """
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(
+        self, function: Any, *, cpu_options: Mapping[str, str | int] = CPU_OPTIONS
+    ) -> None:
+        self._function, self._cpu_options = function, dict(cpu_options)
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -52,7 +63,8 @@ class Compiled:
         leaves, tree = jax.tree.flatten(arguments)
         signature = tree, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
         if signature not in self._programs:
-            self._programs[signature] = self._function.lower(*arguments).compile()
+            options = self._cpu_options if jax.default_backend() == "cpu" else None
+            self._programs[signature] = self._function.lower(*arguments).compile(options)
             give_back_freed_memory()
         return self._programs[signature](*arguments)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.compiled import Compiled
+from jdnet_jax.compiled import CPU_OPTIONS, Compiled
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import (
     JDNet,
@@ -29,15 +29,12 @@ _TOLERANCE = 0.01  # resizing and the like overshoot a little
 OWN_PROGRAMS = 2
 """Sizes of pictures that get a program of their own; data sets tend to have one or two."""
 
-CPU_OPTIONS: dict[str, str | int] = {
+_CPU_OPTIONS = CPU_OPTIONS | {
     # Leaves convolutions and products to Eigen, which uses both cores of two better than YNNPACK
     # does: a picture takes an eighth less time. For training it is the other way round.
     "xla_cpu_experimental_ynn_fusion_type": "",
-    # With 3, the default, LLVM writes out loops over 16 or 32 channels before it would vectorise
-    # them, and does not vectorise what is left: a picture takes 5 % more time.
-    "xla_backend_optimization_level": 2,
+    "xla_cpu_prefer_vector_width": 512,  # 256 otherwise; 1 or 2 % of the time
 }
-"""How XLA compiles for CPU."""
 
 OVERLAP = 80
 """Pixels by which tiles overlap on each side; see docs/performance.md for the seams it leaves."""
@@ -80,10 +77,8 @@ class Restorer:
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
         self._run = Compiled(
-            jax.jit(
-                lambda variables, x, part: merge_variables(graph, *variables)(x, part),
-                compiler_options=CPU_OPTIONS if jax.default_backend() == "cpu" else None,
-            )
+            jax.jit(lambda variables, x, part: merge_variables(graph, *variables)(x, part)),
+            cpu_options=_CPU_OPTIONS,
         )
 
     @classmethod

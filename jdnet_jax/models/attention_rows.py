@@ -1,9 +1,10 @@
 """Footprint attention, one row of the footprint at a time (section 3.2, Eqs. 2-4).
 
 The function is that of `SelfAttention._attend_patches`. Nothing of size footprint x footprint is
-ever stored: the softmax is accumulated online (running maximum, running sum), and the backward pass
-recomputes the weights instead of keeping them. Arrays are planar, [b, c, h, w], because every step
-works on whole maps shifted against each other. Forward and backward memory is a few feature maps.
+ever stored: one pass over the footprint finds the largest logit, another one takes the sums, and
+the backward pass recomputes the weights instead of keeping them. Arrays are planar, [b, c, h, w],
+because every step works on whole maps shifted against each other. Forward and backward memory is a
+few feature maps.
 
 Axis names as in `attention_steps`.
 """
@@ -48,55 +49,43 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
     and again, and take half as long again where those have left the caches. A few bands' worth is
     no slower at once. Bands give the same but for rounding.
     """
-    value = _by_rows(o.value)
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
-        return _planar(_forward(o, shift, value)[0])
+        return _forward(o, shift)[0]
     rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before
         (query,) = cut(start, rows, o.query)
-        key, y, own_shift = cut(start, rows + o.border, o.key, o.y, shift)
-        own_value = lax.dynamic_slice_in_dim(value, start, rows + o.border, axis=1)
-        attended, _ = _forward(o._replace(query=query, key=key, y=y), own_shift, own_value)
-        return lax.dynamic_update_slice_in_dim(result, attended, start, axis=1)
+        key, value, y, own_shift = cut(start, rows + o.border, o.key, o.value, o.y, shift)
+        attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y), own_shift)
+        return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
 
-    blank = jnp.zeros((b, h, *value.shape[2:4], w), value.dtype)
-    return _planar(lax.fori_loop(0, -(-h // rows), band, blank))
-
-
-def _by_rows(planar: jax.Array) -> jax.Array:
-    """[b, n, g, h, w] to [b, h, n, g, w]."""
-    return jnp.moveaxis(planar, 3, 1)
-
-
-def _planar(by_rows: jax.Array) -> jax.Array:
-    """[b, h, n, g, w] to [b, n, g, h, w]."""
-    return jnp.moveaxis(by_rows, 1, 3)
+    return lax.fori_loop(
+        0, -(-h // rows), band, jnp.zeros((*o.value.shape[:3], h, w), o.value.dtype)
+    )
 
 
 # Compiled by itself, so that a network that is not wholly compiled does not compile the scans anew
 # at every call, and one that is traces them once for all of its units.
 @jax.jit
-def _forward(o: Operands, shift: jax.Array, value: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The result [b, h, n, g, w], and the logarithm of the softmax's denominator, [b, g, h, w].
+def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The result and the logarithm of the softmax's denominator, [b, g, h, w].
 
     The largest logit of each pixel is found first, and the logits are computed anew for the sums.
     That takes less time than to keep them until the largest of a row is known and to scale the sums
-    of the rows before. The channels of values lie within rows: the weights of a row, which all of
-    them are multiplied with, then stay in the nearest cache.
-
-    Args:
-        o: Operands with weights for absolute values; of its values only the type is used.
-        shift: Of the keys; see `key_shift`.
-        value: Their values by rows, [b, h + 2p, n, g, w + 2p].
+    of the rows before. The channels of values lie within rows, [b, h, n, g, w]: the weights of a
+    row, which all channels are multiplied with, then stay in the nearest cache.
     """
     b, _, h, w = o.query.shape
-    n, g = value.shape[2:4]
+    n, g = o.value.shape[1:3]
+    value = jnp.moveaxis(o.value, 3, 1)
     footprint = o.border + 1
     y, x = o.query_coordinates
     dtype = o.query.dtype
+
+    def within_rows(a: jax.Array) -> jax.Array:  # [b, g, h, w] to [b, h, 1, g, w]
+        return jnp.moveaxis(a, 2, 1)[:, :, None]
 
     def logits(rows: Rows) -> list[jax.Array]:
         key, shift, key_y = rows
@@ -129,17 +118,17 @@ def _forward(o: Operands, shift: jax.Array, value: jax.Array) -> tuple[jax.Array
         for j, logit in enumerate(logits(at_keys)):
             weight = jnp.exp(logit - peak)
             total += weight
-            result += _by_rows(weight[:, None]) * values[..., j : j + w]
+            result += within_rows(weight) * values[..., j : j + w]
         return (total, result), None
 
     start = jnp.zeros((b, g, h, w), dtype), jnp.zeros((b, h, n, g, w), dtype)
     (total, result), _ = scan_rows(add, start, keys_and_values, footprint)
-    return result / _by_rows(total[:, None]), peak + jnp.log(total)
+    result = result / within_rows(total)
+    return jnp.moveaxis(result, 1, 3), peak + jnp.log(total)
 
 
 def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
-    result, log_total = _forward(o, shift, _by_rows(o.value))
-    result, log_total = keep(_planar(result)), keep(log_total)
+    result, log_total = (keep(a) for a in _forward(o, shift))
     return result, (o, shift, result, log_total)
 
 

@@ -32,8 +32,8 @@ Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
 Strips = tuple[jax.Array, ...]
 """Feature maps in strips of rows, from the top."""
 
-_STRIPS = 4
-_ROWS = 64
+_STRIPS = 8
+_ROWS = 40
 """A strip has at least so many rows."""
 
 
@@ -45,7 +45,7 @@ def dense_trunk(
     x: jax.Array,
     *,
     units_per_scan: int = 1,
-) -> tuple[jax.Array, Any, list[Strips]]:
+) -> tuple[jax.Array, Any]:
     """Runs all units and fusions.
 
     Args:
@@ -92,7 +92,6 @@ def dense_trunk(
         return tuple(sums)
 
     collected: list[Any] = []
-    groups: list[Strips] = []
     for start, end in itertools.pairwise(bounds):
         sums = contributions(kernels[start:end])
         own = [kernel[(start + 2) * channels :] for kernel in kernels[start:end]]
@@ -100,7 +99,6 @@ def dense_trunk(
         shifts = jnp.stack(biases[start:end])
         maps, auxiliary = _chain(unit, variables(start, end), matrices, shifts, sums)
         collected.append(auxiliary)
-        groups.append(maps)
         if start > 0:
             known.append((start + 2, maps))
         elif end < bounds[-1]:  # map 0 by itself would be a product with few rows each time
@@ -108,7 +106,7 @@ def dense_trunk(
         else:
             known = [(1, tuple(map_0)), (2, maps)]
     last = jnp.concatenate(contributions(kernels[-1:]), axis=1) + biases[-1]
-    return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected), groups
+    return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected)
 
 
 def _groups(units: int, units_per_scan: int) -> list[int]:
@@ -147,8 +145,8 @@ def _group_matrix(kernel: jax.Array, count: int) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _chain(
-    unit: Unit, variables: Any, matrices: jax.Array, biases: jax.Array, sums: jax.Array
-) -> tuple[jax.Array, Any]:
+    unit: Unit, variables: Any, matrices: jax.Array, biases: jax.Array, sums: Strips
+) -> tuple[Strips, Any]:
     """Some units and the fusions they take in, in a loop.
 
     A map takes the place of the sum that its unit took in. So one product with the array of both
@@ -163,10 +161,10 @@ def _chain(
         matrices: Of each unit, the kernel of its input, [n, n c, c]; see `_group_matrix`. Gradients
             are those of the kernels, not of the ones and zeros.
         biases: Of the inputs, [n, c].
-        sums: What the inputs get from earlier maps, [b, h, w, n c].
+        sums: What the inputs get from earlier maps, [b, h, w, n c], in strips.
 
     Returns:
-        The maps [b, h, w, n c] and the rest [n, ...].
+        The maps [b, h, w, n c], in the same strips, and the rest [n, ...].
     """
     maps, auxiliary, _ = _run_chain(unit, variables, matrices, biases, sums, save=False)
     return maps, auxiliary
@@ -191,7 +189,10 @@ def _run_chain(
         return _put(maps, features, i), (auxiliary, backward)
 
     maps, (auxiliary, backward) = lax.scan(
-        step, sums, (jnp.arange(len(matrices)), variables, matrices, biases), unroll=len(matrices)==1
+        step,
+        sums,
+        (jnp.arange(len(matrices)), variables, matrices, biases),
+        unroll=len(matrices) == 1,
     )
     return maps, auxiliary, backward
 
@@ -222,10 +223,10 @@ def _chain_backward(unit: Unit, saved: Any, gradients: Any) -> tuple[Any, ...]:
         reverse=True,
         unroll=count == 1,
     )
-    d_matrices = sum(map(sum_of_products, maps, d_sums))
+    d_matrices = functools.reduce(jnp.add, map(sum_of_products, maps, d_sums))
     d_matrices = d_matrices.reshape(width, count, channels).transpose(1, 0, 2)
-    d_biases = sum(d.sum((0, 1, 2)) for d in d_sums).reshape(count, channels)
-    return d_variables, d_matrices, d_biases, d_sums
+    d_biases = functools.reduce(jnp.add, (d.sum((0, 1, 2)) for d in d_sums))
+    return d_variables, d_matrices, d_biases.reshape(count, channels), d_sums
 
 
 _chain.defvjp(_chain_saving, _chain_backward)

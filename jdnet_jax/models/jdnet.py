@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
-from jdnet_jax.models.dense import Strips, dense_trunk
+from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import KEPT, Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
 from jdnet_jax.models.parts import Part, inside
@@ -77,12 +77,6 @@ class JDNet(nnx.Module):
         self.tail = Conv3x3(d.channels, 3, compute)
 
     def __call__(self, picture: jax.Array, part: Part | None = None) -> jax.Array:
-        """Derains pictures; see `with_maps`, which gives feature maps as well."""
-        return self.with_maps(picture, part)[0]
-
-    def with_maps(
-        self, picture: jax.Array, part: Part | None = None
-    ) -> tuple[jax.Array, list[Strips]]:
         """Derains pictures.
 
         Args:
@@ -92,8 +86,7 @@ class JDNet(nnx.Module):
                 it is the whole picture.
 
         Returns:
-            B, the shape and type of `picture`, not clipped to [0, 1]; and the feature maps of the
-            dense trunk, in groups of units and strips of rows.
+            B, the shape and type of `picture`, not clipped to [0, 1].
 
         Raises:
             ValueError: Not RGB, not of floats, or a side shorter than `description.smallest_side`.
@@ -133,7 +126,7 @@ class JDNet(nnx.Module):
         # In a loop nothing can be merged with the first computation; see jax.checkpoint.
         policy = None if self.remat else jax.checkpoint_policies.save_only_these_names(KEPT)
         run = jax.checkpoint(unit, prevent_cse=False, policy=policy)
-        x, statistics, maps = dense_trunk(
+        x, statistics = dense_trunk(
             run,
             own,
             kernels,
@@ -144,7 +137,7 @@ class JDNet(nnx.Module):
         if self.training:
             nnx.update(self.units, statistics)
         rain = leaky_relu(self.tail(inside(leaky_relu(x), part)))
-        return picture - rain.astype(picture.dtype), maps
+        return picture - rain.astype(picture.dtype)
 
     def _stacked_variables(self) -> tuple[nnx.GraphDef, list[Any]]:
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)

@@ -74,7 +74,8 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     The gradient is taken from the sign of the result, which the next layer keeps anyway, so that
     `x` need not be kept as well.
     """
-    return jnp.maximum(x, SLOPE * x)
+    # A maximum would be as short, but its NaN take XLA's CPU backend three more instructions.
+    return jnp.where(x > 0, x, SLOPE * x)
 
 
 def _leaky_relu_saving(x: jax.Array) -> tuple[jax.Array, jax.Array]:
