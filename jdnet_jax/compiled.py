@@ -30,14 +30,6 @@ def keep_compiled(folder: Path) -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-CPU_OPTIONS: dict[str, str | int] = {
-    # With 3, the default, LLVM writes loops over 16 or 32 channels out before it would vectorise
-    # them, and does not vectorise what is left: deraining takes 5 % more time, training 3 %.
-    "xla_backend_optimization_level": 2,
-}
-"""How XLA compiles for CPU."""
-
-
 class Compiled:
     """A function from `jax.jit` or `jax.pmap`, compiled for each shape of arguments it meets.
 
@@ -50,9 +42,9 @@ class Compiled:
     """
 
     def __init__(
-        self, function: Any, *, cpu_options: Mapping[str, str | int] = CPU_OPTIONS
+        self, function: Any, *, cpu_options: Mapping[str, str | int] | None = None
     ) -> None:
-        self._function, self._cpu_options = function, dict(cpu_options)
+        self._function, self._cpu_options = function, dict(cpu_options or {})
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:

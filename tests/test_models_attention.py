@@ -231,7 +231,7 @@ compiled_attend_rows = jax.jit(attend_rows)
 @hypothesis.given(seed=st.integers(0, 2**32 - 1), exponent=st.floats(-3, 3))
 @hypothesis.settings(max_examples=30, deadline=None)
 def test_attend_rows_equals_softmax_of_any_scale(seed, exponent):
-    """Logits up to thousands: the running maximum keeps the exponentials in range."""
+    """Logits up to thousands: the largest one keeps the exponentials in range."""
     with jax.enable_x64(True):
         o = operands(seed, 10**exponent)
         (h, w), k = SHAPE, 2 * REACH + 1

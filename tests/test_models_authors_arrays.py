@@ -20,12 +20,16 @@ from jdnet_jax.models import (
     split_variables,
 )
 from jdnet_jax.models.variables import split_units
+from jdnet_jax.restore import CPU_OPTIONS
 
 NETWORKS = ("r1", "r2", "r3")
 SMALL, LARGE = ("2x32x48", "1x33x70"), ("1x64x64", "1x65x97")
 # For outputs up to 1.3; measured, 1.2e-7 in float32 and 5e-16 in float64.
 TOLERANCES = {"float32": 1e-5, "float64": 1e-9}
-COMPILER_OPTIONS = {"quick": QUICK_COMPILE, "optimising": None}
+COMPILER_OPTIONS = {
+    "quick": QUICK_COMPILE,
+    "optimising": CPU_OPTIONS if jax.default_backend() == "cpu" else None,
+}
 
 
 def arrays(network: str):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reference_arrays import QUICK_COMPILE
 
+from jdnet_jax.models import dense
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.layers import leaky_relu
 
@@ -42,16 +43,21 @@ def plainly(operands):
 
 
 @pytest.mark.parametrize(
-    ("units", "units_per_scan"), [(1, 1), (1, 8), (2, 1), (2, 2), (3, 2), (5, 3), (9, 4), (9, 9)]
+    ("units", "units_per_scan", "rows"),
+    [(1, 1, 9), (1, 8, 1), (2, 1, 1), (2, 2, 2), (3, 2, 9), (5, 3, 1), (9, 4, 2), (9, 9, 9)],
 )
 @pytest.mark.usefixtures("x64")
-def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(units, units_per_scan):
+def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
+    units, units_per_scan, rows, monkeypatch
+):
+    """Maps in one strip, in two of unlike size, and in one for each of the five rows."""
+    monkeypatch.setattr(dense, "_ROWS", rows)
     rng = np.random.default_rng(units)
     operands = (
         {name: rng.normal(size=(units, CHANNELS)) for name in ("scale", "shift")},
         [rng.normal(size=((i + 2) * CHANNELS, CHANNELS)) / (i + 2) for i in range(units)],
         [rng.normal(size=CHANNELS) for _ in range(units)],
-        rng.normal(size=(2, 3, 4, CHANNELS)),
+        rng.normal(size=(2, 5, 4, CHANNELS)),
     )
     dy = rng.normal(size=operands[-1].shape)
 
@@ -64,7 +70,22 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(units, units_per
         return results
 
     actual, expected = both(operands, dy)
-    # Gradients are sums of at most 24 pixels times 9 fusions of numbers around 1.
+    # Gradients are sums of at most 40 pixels times 9 fusions of numbers around 1.
     jax.tree.map(
         functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12), actual, expected
     )
+
+
+@pytest.mark.parametrize(
+    ("height", "rows"),
+    [
+        (4, [4]),
+        (64, [64]),
+        (79, [79]),
+        (81, [40, 41]),
+        (320, [40] * 8),
+        (3001, [375, 375, 375, 375, 375, 375, 375, 376]),
+    ],
+)
+def test_strips_are_few_of_like_size_and_not_thin(height, rows):
+    assert dense._strip_rows(height) == (rows if jax.default_backend() == "cpu" else [height])

@@ -3,8 +3,8 @@
 The function is that of `SelfAttention._attend_patches`. Nothing of size footprint x footprint is
 ever stored: one pass over the footprint finds the largest logit, another one takes the sums, and
 the backward pass recomputes the weights instead of keeping them. Arrays are planar, [b, c, h, w],
-because every step works on whole maps shifted against each other. Forward and backward memory is a
-few feature maps.
+or by rows, [b, h, c, w], because every step works on whole maps shifted against each other. Forward
+and backward memory is a few feature maps.
 
 Axis names as in `attention_steps`.
 """
@@ -33,7 +33,7 @@ from jdnet_jax.models.layers import keep
 _BAND = 1 << 16
 """Pixels whose arrays a processor's caches hold."""
 
-Sums = tuple[jax.Array, jax.Array]
+Totals = tuple[jax.Array, jax.Array]
 
 
 def attend_rows(operands: Operands) -> jax.Array:
@@ -75,11 +75,12 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
     The largest logit of each pixel is found first, and the logits are computed anew for the sums.
     That takes less time than to keep them until the largest of a row is known and to scale the sums
     of the rows before. The channels of values lie within rows, [b, h, n, g, w]: the weights of a
-    row, which all channels are multiplied with, then stay in the nearest cache.
+    row, which all channels are multiplied with, then stay in the nearest cache. Computed twice, a
+    logit may be rounded twice in different ways; the largest weight is 1 but for that.
     """
     b, _, h, w = o.query.shape
     n, g = o.value.shape[1:3]
-    value = jnp.moveaxis(o.value, 3, 1)
+    value_rows = jnp.moveaxis(o.value, 3, 1)
     footprint = o.border + 1
     y, x = o.query_coordinates
     dtype = o.query.dtype
@@ -104,16 +105,16 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
         return cut(i, h, o.key, shift, o.y)
 
     def keys_and_values(i: jax.Array) -> tuple[Rows, jax.Array]:
-        return keys(i), lax.dynamic_slice_in_dim(value, i, h, axis=1)
+        return keys(i), lax.dynamic_slice_in_dim(value_rows, i, h, axis=1)
 
     def compare(peak: jax.Array, rows: Rows) -> tuple[jax.Array, None]:
         return functools.reduce(jnp.maximum, logits(rows), peak), None
 
-    # A finite start: -inf - -inf would be NaN.
-    peak, _ = scan_rows(compare, jnp.full((b, g, h, w), -1e30, dtype), keys, footprint)
+    lowest = jnp.full((b, g, h, w), -jnp.inf, dtype)
+    peak, _ = scan_rows(compare, lowest, keys, footprint)
 
-    def add(sums: Sums, rows: tuple[Rows, jax.Array]) -> tuple[Sums, None]:
-        total, result = sums
+    def add(totals: Totals, rows: tuple[Rows, jax.Array]) -> tuple[Totals, None]:
+        total, result = totals
         at_keys, values = rows
         for j, logit in enumerate(logits(at_keys)):
             weight = jnp.exp(logit - peak)

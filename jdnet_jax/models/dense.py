@@ -7,7 +7,7 @@ Here units come in groups: before a group runs, all that the maps of an earlier 
 fusions is one large matrix product.
 
 Within a group, the units run in a loop. XLA then compiles one unit for all of them, and takes far
-less time and memory for it.
+less time and memory for it. Maps lie in strips of rows, so that several threads can write them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ Strips = tuple[jax.Array, ...]
 """Feature maps in strips of rows, from the top."""
 
 _STRIPS = 8
+"""So many strips, where the picture is high enough: 4 take 2 % more time, one 5 %."""
+
 _ROWS = 40
-"""A strip has at least so many rows."""
+"""A strip has at least so many rows; the crops of a training are a single one."""
 
 
 def dense_trunk(
@@ -69,24 +71,23 @@ def dense_trunk(
     kernels = [x_itself, *(jnp.pad(kernel, ((channels, 0), (0, 0))) for kernel in kernels)]
     biases = [jnp.zeros_like(biases[0]), *biases]
     bounds = _groups(len(kernels) - 1, units_per_scan)
-    strips = _split(x, _strips(x.shape[1]))
-    map_0 = [leaky_relu(strip) for strip in strips]
+    x_strips = _split(x, _strip_rows(x.shape[1]))
+    map_0 = tuple(leaky_relu(strip) for strip in x_strips)
     # Maps side by side, and the number of the first, counted as the rows of the kernels are.
-    known = [(0, _side_by_side(strips, map_0))]
+    known = [(0, _side_by_side(x_strips, map_0))]
 
     def contributions(kernels: Sequence[jax.Array]) -> Strips:
-        """What the known maps give to fusions, [b, h, w, n c]."""
+        """What the known maps give to fusions, [b, h, w, n c] in strips."""
         matrices = []
         for first, maps in known:
             rows = slice(first * channels, first * channels + maps[0].shape[-1])
             matrices.append(jnp.concatenate([kernel[rows] for kernel in kernels], axis=1))
         sums: list[jax.Array] = []
-        for strip in range(len(strips)):
+        for i in range(len(x_strips)):
             # One strip after the other: their products then take turns in the same memory.
             wait = zero_after(sums[-1:]).astype(x.dtype)
             products = [
-                maps[strip] @ (matrix + wait)
-                for (_, maps), matrix in zip(known, matrices, strict=True)
+                maps[i] @ (matrix + wait) for (_, maps), matrix in zip(known, matrices, strict=True)
             ]
             sums.append(functools.reduce(jnp.add, products))
         return tuple(sums)
@@ -104,7 +105,7 @@ def dense_trunk(
         elif end < bounds[-1]:  # map 0 by itself would be a product with few rows each time
             known = [(1, _side_by_side(map_0, maps))]
         else:
-            known = [(1, tuple(map_0)), (2, maps)]
+            known = [(1, map_0), (2, maps)]
     last = jnp.concatenate(contributions(kernels[-1:]), axis=1) + biases[-1]
     return last, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected)
 
@@ -115,7 +116,7 @@ def _groups(units: int, units_per_scan: int) -> list[int]:
     return [units * i // groups for i in range(groups + 1)]
 
 
-def _strips(height: int) -> list[int]:
+def _strip_rows(height: int) -> list[int]:
     """Rows of the strips that maps are kept in.
 
     XLA's CPU backend puts features among the maps with one thread, but into several strips at once.

@@ -74,7 +74,7 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     The gradient is taken from the sign of the result, which the next layer keeps anyway, so that
     `x` need not be kept as well.
     """
-    # A maximum would be as short, but its NaN take XLA's CPU backend three more instructions.
+    # A maximum would be as short, but keeping NaN takes XLA's CPU backend three more instructions.
     return jnp.where(x > 0, x, SLOPE * x)
 
 
