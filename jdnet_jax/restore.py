@@ -35,7 +35,7 @@ CPU_OPTIONS: dict[str, str | int] = {
     "xla_cpu_experimental_ynn_fusion_type": "",
     # With 3, the default, LLVM writes loops over 32 channels out before it would vectorise them,
     # and does not vectorise what is left: 5 % of the time. Training would take 3 % less, too, but
-    # rounds otherwise then; what several processes run cannot be compiled so, and is to be the same.
+    # round otherwise; several processes cannot be compiled so, and are to round as one does.
     "xla_backend_optimization_level": 2,
     "xla_cpu_prefer_vector_width": 512,  # not 256: 1 or 2 % of the time (Xeon, 2.6 GHz)
 }
