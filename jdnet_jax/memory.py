@@ -20,7 +20,7 @@ def available_bytes() -> int:
 def bytes_per_pixel(description: Description) -> int:
     """Memory that deraining takes at its peak, for each pixel derained at once.
 
-    Fitted to what XLA's CPU backend allocates for 4 to 32 units of 32 channels and 320 rows: the maps
-    of the dense trunk and sums of them, and those that a unit needs at the same time.
+    Fitted to what XLA's CPU backend allocates for 1 to 32 units of 32 channels and 320 rows: the
+    maps of the dense trunk and sums of them, and those that a unit needs at the same time.
     """
     return round(4 * description.channels * (0.95 * description.units + 5.5))
