@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
+from flax import nnx
 
 from jdnet_jax.compiled import Compiled
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import (
     JDNet,
+    Part,
     canvas_unit,
     merge_variables,
     part_of_picture,
@@ -81,10 +83,7 @@ class Restorer:
         self._own: set[tuple[int, int]] = set()
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
-        self._run = Compiled(
-            jax.jit(lambda variables, x, part: merge_variables(graph, *variables)(x, part)),
-            cpu_options=CPU_OPTIONS,
-        )
+        self._run = Compiled(jax.jit(functools.partial(_derain, graph)), cpu_options=CPU_OPTIONS)
 
     @classmethod
     def from_pretrained(
@@ -139,15 +138,20 @@ class Restorer:
                 )
         elif picture.dtype not in (np.uint8, np.uint16):
             raise TypeError(f"A picture must be of uint8, uint16 or floats, got {picture.dtype}.")
+        self.description.check_size(*picture.shape[:2])
+        if np.issubdtype(picture.dtype, np.floating):
+            return self._derain(picture.astype(np.float32)).astype(picture.dtype)
+        return self._derain(picture)
+
+    def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Derains a picture of float32 or whole numbers."""
         size = picture.shape[:2]
-        self.description.check_size(*size)
         tiles = self._tiles(size)
         if tiles is not None:
             return self._derain_tiles(picture, tiles)
         if size in self._own or len(self._own) < OWN_PROGRAMS:
             self._own.add(size)
-            derained = self._run(self._variables, _to_floats(picture)[None], None)
-            return _from_floats(np.asarray(derained[0]), picture.dtype)
+            return self._compute(picture, None)
         return self._derain_part(picture, size, self._canvas(size), (0, 0))
 
     def _room(self) -> float:
@@ -191,11 +195,29 @@ class Restorer:
     ) -> npt.NDArray[Any]:
         """Derains what a canvas of a picture holds, [<= canvas, <= canvas, 3]."""
         height, width = part.shape[:2]
-        blank = np.zeros((1, *canvas, 3), np.float32)
-        blank[0, :height, :width] = _to_floats(part)
+        blank = np.zeros((*canvas, 3), part.dtype)
+        blank[:height, :width] = part
         geometry = part_of_picture(self.description, picture, canvas, start)  # type: ignore[arg-type]
-        derained = np.asarray(self._run(self._variables, blank, geometry)[0])
-        return _from_floats(derained[:height, :width], part.dtype)
+        return self._compute(blank, geometry)[:height, :width]
+
+    def _compute(self, numbers: npt.NDArray[Any], part: Part | None) -> npt.NDArray[Any]:
+        """Runs the program for such numbers, [h, w, 3]."""
+        top = 1 if numbers.dtype == np.float32 else np.iinfo(numbers.dtype).max
+        return np.asarray(self._run(self._variables, numbers[None], np.float32(top), part)[0])
+
+
+def _derain(
+    graph: nnx.GraphDef, variables: Any, numbers: jax.Array, top: jax.Array, part: Part | None
+) -> jax.Array:
+    """What is compiled: [1, h, w, 3] from 0 to `top`, derained in the same type.
+
+    Whole numbers are converted here, by all threads and in memory that the network needs anyway.
+    By a constant XLA would not divide, but multiply with its reciprocal, which rounds otherwise.
+    """
+    derained = merge_variables(graph, *variables)(numbers.astype(jnp.float32) / top, part)
+    if numbers.dtype == jnp.float32:
+        return derained
+    return jnp.rint(jnp.clip(derained, 0, 1) * top).astype(numbers.dtype)
 
 
 @functools.lru_cache(maxsize=2)
@@ -218,19 +240,6 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
         ValueError: As `Restorer`, or there are no such weights.
     """
     return _pretrained(str(weights))(picture)
-
-
-def _to_floats(picture: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    if np.issubdtype(picture.dtype, np.floating):
-        return picture.astype(np.float32)
-    return picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
-
-
-def _from_floats(picture: npt.NDArray[np.float32], dtype: Any) -> npt.NDArray[Any]:
-    if np.issubdtype(dtype, np.floating):
-        return picture.astype(dtype)
-    top = np.float32(np.iinfo(dtype).max)
-    return np.rint(np.clip(picture, 0, 1) * top).astype(dtype)
 
 
 def _canvas_side(side: int, unit: int) -> int:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-OVERLAP_COST = 1.2
+OVERLAP_COST = 1.15
 """Tiles are as small as they can be without computing more than this times the picture's pixels."""
 
 

@@ -20,7 +20,7 @@ from jdnet_jax.models.layers import (
     kernel_and_bias,
     leaky_relu,
 )
-from jdnet_jax.models.parts import Part
+from jdnet_jax.models.parts import Part, inside
 
 
 class Coordinates(NamedTuple):
@@ -94,7 +94,10 @@ class SelfAttention(nnx.Module):
     def __call__(
         self, x: jax.Array, coordinates: Coordinates, part: Part | None = None
     ) -> jax.Array:
-        """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection."""
+        """[b, h, w, c] to the same shape; h and w above footprint // 2 for the reflection.
+
+        Of a part, what lies outside of its picture is zero.
+        """
         normed = leaky_relu(self.norm_in(x))
         query, key, value = (
             y.astype(self.dtype) for y in convolve_together(normed, self._kernels(normed.dtype))
@@ -107,7 +110,9 @@ class SelfAttention(nnx.Module):
         attend = self._attend_rows if self.form == "rows" else self._attend_patches
         coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
         y = attend(query, key, value, coordinates).astype(x.dtype)
-        return x + self.expand(leaky_relu(self.norm_out(y)))
+        # Of both and not of the sum: XLA computes a sum once, but anew for every
+        # reader what takes a single array, which it keeps for that.
+        return inside(x, part) + inside(self.expand(leaky_relu(self.norm_out(y))), part)
 
     def _kernels(self, dtype: Any) -> list[tuple[jax.Array, jax.Array]]:
         """Kernels and biases of phi, psi and beta."""

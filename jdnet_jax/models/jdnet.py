@@ -38,6 +38,8 @@ class JointUnit(nnx.Module):
     ) -> jax.Array:
         """[b, h, w, c] to the same shape; the coordinates are for the attention only.
 
+        Outside of its picture, a part is zero where the aggregation takes over.
+
         Raises:
             ValueError: There is attention but there are no coordinates.
         """
@@ -48,6 +50,8 @@ class JointUnit(nnx.Module):
                     "see picture_coordinates."
                 )
             x = self.attention(x, coordinates, part)
+        else:
+            x = inside(x, part)
         x = self.aggregation(x, part) + x
         return x if self.calibrated is None else self.calibrated(x, part)
 

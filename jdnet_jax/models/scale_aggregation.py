@@ -99,10 +99,13 @@ class ScaleBranch(nnx.Module):
         self.residual_2 = Conv3x3(channels, channels, compute)
 
     def __call__(self, x: jax.Array, part: Part | None = None, scale: int = 0) -> jax.Array:
-        """[b, h, w, c] at a scale to [b, ceil(h / 2), ceil(w / 2), c] at the next."""
-        x = inside(leaky_relu(self.down(inside(x, part, scale))), part, scale + 1)
+        """[b, h, w, c] at a scale to [b, ceil(h / 2), ceil(w / 2), c] at the next.
+
+        Of a part, what lies outside of its picture must be zero, and is zero in the result.
+        """
+        x = inside(leaky_relu(self.down(x)), part, scale + 1)
         residual = inside(leaky_relu(self.residual_1(x)), part, scale + 1)
-        return x + self.residual_2(residual)
+        return x + inside(self.residual_2(residual), part, scale + 1)
 
 
 class ScaleAggregation(nnx.Module):
@@ -119,7 +122,10 @@ class ScaleAggregation(nnx.Module):
         self.fusion = conv1x1((scales + 1) * channels, channels, compute)
 
     def __call__(self, x: jax.Array, part: Part | None = None) -> jax.Array:
-        """[b, h, w, c] to the same shape."""
+        """[b, h, w, c] to the same shape.
+
+        Of a part, what lies outside of its picture must be zero.
+        """
         branches = [
             functools.partial(branch, part=part, scale=scale)
             for scale, branch in enumerate(self.branches)
