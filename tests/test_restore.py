@@ -5,6 +5,7 @@ import pytest
 
 import jdnet_jax
 from jdnet_jax import Restorer, create_model
+from jdnet_jax import restore as restore_module
 from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import split_variables
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
@@ -174,3 +175,18 @@ def test_restorer_cuts_what_does_not_fit(monkeypatch):
     assert cut(picture).shape == picture.shape
     assert cut._tiles((150, 300)) is not None
     assert cut._tiles((112, 120)) is None
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_whole_numbers_are_divided_not_multiplied(monkeypatch, kind):
+    """A constant's reciprocal rounds otherwise than the division that training pictures go by."""
+    top = np.iinfo(kind).max
+    picture = np.arange(top + 1, dtype=kind).reshape(16, -1, 1).repeat(3, axis=2)
+    divided = picture.astype(np.float32) / np.float32(top)
+
+    def where_equal(*_):
+        return lambda x, _: (x == divided).astype(np.float32)
+
+    monkeypatch.setattr(restore_module, "merge_variables", where_equal)
+    restore = Restorer(create_model(channels=16, units=1, footprint=3, scales=1, pooling=2))
+    assert (restore(picture) == top).all()
