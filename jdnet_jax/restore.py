@@ -50,11 +50,12 @@ OVERLAP = 80
 class Restorer:
     """Derains pictures of any size with one network.
 
-    The first two sizes of picture that come get a compiled program each. All others share programs:
-    they are derained on a canvas, of which there are a few sizes, and which gives the same result
-    but for rounding. A picture that does not fit into half of the free memory is derained in
-    overlapping tiles, whose seams differ from the whole picture's result by less than one part in
-    255 for all but a thousandth of the pixels, with the bundled weights.
+    The first two sizes of picture that come get a compiled program each (one for each type of
+    numbers). All others share programs: they are derained on a canvas, of which there are a few
+    sizes, and which gives the same result but for rounding. A picture that does not fit into half
+    of the free memory is derained in overlapping tiles, whose seams differ from the whole picture's
+    result by less than one part in 255 for all but a thousandth of the pixels, with the bundled
+    weights.
 
     Args:
         model: A network in inference mode.
@@ -140,7 +141,8 @@ class Restorer:
             raise TypeError(f"A picture must be of uint8, uint16 or floats, got {picture.dtype}.")
         self.description.check_size(*picture.shape[:2])
         if np.issubdtype(picture.dtype, np.floating):
-            return self._derain(picture.astype(np.float32)).astype(picture.dtype)
+            derained = self._derain(picture.astype(np.float32, copy=False))
+            return derained.astype(picture.dtype, copy=False)
         return self._derain(picture)
 
     def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -203,7 +205,8 @@ class Restorer:
     def _compute(self, numbers: npt.NDArray[Any], part: Part | None) -> npt.NDArray[Any]:
         """Runs the program for such numbers, [h, w, 3]."""
         top = 1 if numbers.dtype == np.float32 else np.iinfo(numbers.dtype).max
-        return np.asarray(self._run(self._variables, numbers[None], np.float32(top), part)[0])
+        derained = self._run(self._variables, numbers[None], np.float32(top), part)
+        return np.array(derained)[0]  # a copy, which the caller may change
 
 
 def _derain(

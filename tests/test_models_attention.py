@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from made_operands import REACH, SHAPE, operands
 from reference_arrays import QUICK_COMPILE, abstract_block
 
-from jdnet_jax.models import Compute, Description, attention_rows, fill, initial_values
+from jdnet_jax.models import (
+    Compute,
+    Description,
+    attention_rows,
+    attention_steps,
+    fill,
+    initial_values,
+)
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
 from jdnet_jax.models.attention_rows import Operands, attend_rows
 from jdnet_jax.models.variables import merge_variables, split_variables
@@ -260,15 +267,24 @@ def test_attend_rows_in_bands_equals_all_at_once(band, rows, monkeypatch):
     o = jax.tree.map(np.float32, operands(7, 1.0, (19, 9)))
     whole, computed, forward = attend_rows(o), [], attention_rows._forward
 
-    def recorded(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def recorded(o: Operands, shift: jax.Array, *, ahead: bool) -> tuple[jax.Array, jax.Array]:
         computed.append(o.query.shape[2])
-        return forward(o, shift)
+        return forward(o, shift, ahead=ahead)
 
     monkeypatch.setattr(attention_rows, "_BAND", band)
     monkeypatch.setattr(attention_rows, "_forward", recorded)
     # Of another shape, XLA multiplies and adds in one rounding elsewhere.
     np.testing.assert_allclose(attend_rows(o), whole, rtol=0, atol=1e-6)
     assert set(computed) == {rows}
+
+
+def test_rows_cut_out_ahead_give_the_same():
+    """As in training, and as in deraining."""
+    o = jax.tree.map(np.float32, operands(10, 1.0, (19, 9)))
+    o, shift = attention_steps.with_absolute_weights(o), attention_steps.key_shift(o)
+    ahead, at_once = (attention_rows._forward(o, shift, ahead=ahead) for ahead in (True, False))
+    for a, b in zip(ahead, at_once, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
 
 
 @hypothesis.given(

@@ -85,11 +85,11 @@ def attention_program(direction: str):
     """
     o = jax.tree.map(np.float32, operands(8, 1.0, (40, 50)))
     o, shift = attention_steps.with_absolute_weights(o), attention_steps.key_shift(o)
-    result, log_total = attention_rows._forward(o, shift)
+    result, log_total = attention_rows._forward(o, shift, ahead=True)
 
     def run():
         if direction == "forward":
-            return attention_rows._forward.__wrapped__(o, shift)
+            return attention_rows._forward.__wrapped__(o, shift, ahead=True)
         saved = (o, shift, result, log_total)
         of_operands, of_shift = attention_gradients.gradients.__wrapped__(saved, result)
         of_maps = (of_operands[:3], of_shift)

@@ -29,6 +29,7 @@ def test_restorer_keeps_type_and_scale(restore):
         np.float32,
         np.float16,
     ]
+    assert all(a.flags.writeable for a in (eight, sixteen, single, half))
     clipped = np.clip(single, 0, 1)
     np.testing.assert_allclose(eight / 255, clipped, atol=0.5 / 255 + 1e-6)  # rounded to 8 bits
     np.testing.assert_allclose(sixteen / 65535, clipped, atol=0.5 / 65535 + 1e-6)

@@ -12,6 +12,8 @@ Axis names as in `attention_steps`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,14 +53,15 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
     """
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
-        return _forward(o, shift)[0]
+        return _forward(o, shift, ahead=False)[0]
     rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
         start = jnp.minimum(i * rows, h - rows)  # the last band begins within the one before
         (query,) = cut(start, rows, o.query)
         key, value, y, own_shift = cut(start, rows + o.border, o.key, o.value, o.y, shift)
-        attended, _ = _forward(o._replace(query=query, key=key, value=value, y=y), own_shift)
+        own = o._replace(query=query, key=key, value=value, y=y)
+        attended, _ = _forward(own, own_shift, ahead=False)
         return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
 
     return lax.fori_loop(
@@ -68,8 +71,8 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
 
 # Compiled by itself, so that a network that is not wholly compiled does not compile the scans anew
 # at every call, and one that is traces them once for all of its units.
-@jax.jit
-def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.jit, static_argnames="ahead")
+def _forward(o: Operands, shift: jax.Array, *, ahead: bool) -> tuple[jax.Array, jax.Array]:
     """The result and the logarithm of the softmax's denominator, [b, g, h, w].
 
     The largest logit of each pixel is found first, and the logits are computed anew for the sums.
@@ -77,6 +80,13 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
     of the rows before. The channels of values lie within rows, [b, h, n, g, w]: the weights of a
     row, which all channels are multiplied with, then stay in the nearest cache. Computed twice, a
     logit may be rounded twice in different ways; the largest weight is 1 but for that.
+
+    Args:
+        o: Operands with weights for absolute values.
+        shift: Of the keys.
+        ahead: Whether rows are cut out a step ahead of the one that needs them. As training is
+            compiled on CPU, only then are its loops vectorised; see `scan_rows`. As deraining is,
+            they always are, and to carry the rows over takes longer.
     """
     b, _, h, w = o.query.shape
     n, g = o.value.shape[1:3]
@@ -107,29 +117,33 @@ def _forward(o: Operands, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
     def keys_and_values(i: jax.Array) -> tuple[Rows, jax.Array]:
         return keys(i), lax.dynamic_slice_in_dim(value_rows, i, h, axis=1)
 
-    def compare(peak: jax.Array, rows: Rows) -> tuple[jax.Array, None]:
-        return functools.reduce(jnp.maximum, logits(rows), peak), None
+    def over_rows(step: Callable[[Any, Any], Any], start: Any, rows: Callable[..., Any]) -> Any:
+        if ahead:
+            return scan_rows(lambda *a: (step(*a), None), start, rows, footprint)[0]
+        return lax.fori_loop(0, footprint, lambda i, state: step(state, rows(i)), start)
 
-    lowest = jnp.full((b, g, h, w), -jnp.inf, dtype)
-    peak, _ = scan_rows(compare, lowest, keys, footprint)
+    def compare(peak: jax.Array, rows: Rows) -> jax.Array:
+        return functools.reduce(jnp.maximum, logits(rows), peak)
 
-    def add(totals: Totals, rows: tuple[Rows, jax.Array]) -> tuple[Totals, None]:
+    peak = over_rows(compare, jnp.full((b, g, h, w), -jnp.inf, dtype), keys)
+
+    def add(totals: Totals, rows: tuple[Rows, jax.Array]) -> Totals:
         total, result = totals
         at_keys, values = rows
         for j, logit in enumerate(logits(at_keys)):
             weight = jnp.exp(logit - peak)
             total += weight
             result += within_rows(weight) * values[..., j : j + w]
-        return (total, result), None
+        return total, result
 
-    start = jnp.zeros((b, g, h, w), dtype), jnp.zeros((b, h, n, g, w), dtype)
-    (total, result), _ = scan_rows(add, start, keys_and_values, footprint)
+    nothing = jnp.zeros((b, g, h, w), dtype), jnp.zeros((b, h, n, g, w), dtype)
+    total, result = over_rows(add, nothing, keys_and_values)
     result = result / within_rows(total)
     return jnp.moveaxis(result, 1, 3), peak + jnp.log(total)
 
 
 def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
-    result, log_total = (keep(a) for a in _forward(o, shift))
+    result, log_total = (keep(a) for a in _forward(o, shift, ahead=True))
     return result, (o, shift, result, log_total)
 
 

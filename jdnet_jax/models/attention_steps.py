@@ -72,7 +72,7 @@ def scan_rows(
 
     The rows of the next step are cut out at the end of each and carried over. Cut out in the step
     that needs them, they would be read through an address that is data, in the inner loops of its
-    kernels, and XLA's CPU backend does not vectorise such loops.
+    kernels, and XLA's CPU backend does not vectorise such loops with its default options.
 
     Args:
         step: From the state and rows(i), the next state and what several of its parts are computed
