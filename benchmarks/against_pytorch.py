@@ -70,17 +70,17 @@ class Worker:
 
 
 def by_turns(
-    commands: dict[str, list[str]], rounds: int, at_once: dict[str, int] | None = None
+    commands: dict[str, list[str]], rounds: int, calls_per_turn: dict[str, int] | None = None
 ) -> dict[str, list[dict[str, float]]]:
     """Calls of workers by their names, the first of each and `rounds` more, taking turns.
 
-    A turn is one call, or as many as `at_once` says, of which it counts the median seconds.
+    A turn is one call, or as many as `calls_per_turn` says, of which it counts the median seconds.
     """
     workers = {name: Worker(command) for name, command in commands.items()}
     calls = {name: [worker()] for name, worker in workers.items()}
     for _ in range(rounds):
         for name, worker in workers.items():
-            turn = [worker() for _ in range((at_once or {}).get(name, 1))]
+            turn = [worker() for _ in range((calls_per_turn or {}).get(name, 1))]
             seconds = statistics.median(call["seconds"] for call in turn)
             calls[name].append(turn[-1] | {"seconds": seconds})
     for worker in workers.values():
@@ -111,7 +111,7 @@ def per_megapixel(rounds: int) -> dict[str, float]:
     the minute that the large one takes.
     """
     commands = {what: [sys.executable, "-m", OURS, what, "0", "serve"] for what in SIDES}
-    turns = by_turns(commands, rounds, at_once={"picture": 40})
+    turns = by_turns(commands, rounds, calls_per_turn={"picture": 40})
     each = {
         what: [call["seconds"] / math.prod(SIDES[what]) * 1e6 for call in calls[1:]]
         for what, calls in turns.items()

@@ -153,7 +153,7 @@ class Restorer:
             return self._derain_tiles(picture, tiles)
         if size in self._own or len(self._own) < OWN_PROGRAMS:
             self._own.add(size)
-            return self._compute(picture, None)
+            return self._compute(picture, None, size)
         return self._derain_part(picture, size, self._canvas(size), (0, 0))
 
     def _room(self) -> float:
@@ -200,13 +200,16 @@ class Restorer:
         blank = np.zeros((*canvas, 3), part.dtype)
         blank[:height, :width] = part
         geometry = part_of_picture(self.description, picture, canvas, start)  # type: ignore[arg-type]
-        return self._compute(blank, geometry)[:height, :width]
+        return self._compute(blank, geometry, (height, width))
 
-    def _compute(self, numbers: npt.NDArray[Any], part: Part | None) -> npt.NDArray[Any]:
-        """Runs the program for such numbers, [h, w, 3]."""
+    def _compute(
+        self, numbers: npt.NDArray[Any], part: Part | None, size: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
+        """Runs the program for such numbers, [h, w, 3], of which `size` belongs to the picture."""
         top = 1 if numbers.dtype == np.float32 else np.iinfo(numbers.dtype).max
         derained = self._run(self._variables, numbers[None], np.float32(top), part)
-        return np.array(derained)[0]  # a copy, which the caller may change
+        # A copy of the picture alone, which the caller may change.
+        return np.array(np.asarray(derained)[0, : size[0], : size[1]])
 
 
 def _derain(
@@ -215,7 +218,8 @@ def _derain(
     """What is compiled: [1, h, w, 3] from 0 to `top`, derained in the same type.
 
     Whole numbers are converted here, by all threads and in memory that the network needs anyway.
-    By a constant XLA would not divide, but multiply with its reciprocal, which rounds otherwise.
+    By a constant XLA would not divide, but multiply with its reciprocal, which rounds otherwise;
+    pictures are divided in training.
     """
     derained = merge_variables(graph, *variables)(numbers.astype(jnp.float32) / top, part)
     if numbers.dtype == jnp.float32:

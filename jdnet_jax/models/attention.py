@@ -110,8 +110,8 @@ class SelfAttention(nnx.Module):
         attend = self._attend_rows if self.form == "rows" else self._attend_patches
         coordinates = Coordinates(*(jnp.asarray(a, self.dtype) for a in coordinates))
         y = attend(query, key, value, coordinates).astype(x.dtype)
-        # Of both and not of the sum: XLA computes a sum once, but anew for every
-        # reader what takes a single array, which it keeps for that.
+        # Each term, not the sum: of that, XLA would keep a copy without the zeros, and set them
+        # anew for readers that it fuses the choice into.
         return inside(x, part) + inside(self.expand(leaky_relu(self.norm_out(y))), part)
 
     def _kernels(self, dtype: Any) -> list[tuple[jax.Array, jax.Array]]:

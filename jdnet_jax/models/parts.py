@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 
 def inside(x: jax.Array, part: Part | None, scale: int = 0) -> jax.Array:
-    """What a 3x3 convolution is to see of x at a scale: zeros where the picture is not."""
+    """Features at a scale with zeros where the picture is not, as 3x3 convolutions see them."""
     return x if part is None else part.keep(x, scale)
 
 
