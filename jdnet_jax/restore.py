@@ -221,7 +221,10 @@ def _derain(
     By a constant XLA would not divide, but multiply with its reciprocal, which rounds otherwise;
     pictures are divided in training.
     """
-    derained = merge_variables(graph, *variables)(numbers.astype(jnp.float32) / top, part)
+    model = merge_variables(graph, *variables)
+    if model.units.attention is not None:
+        model.units.attention.ahead = False  # as CPU_OPTIONS allow
+    derained = model(numbers.astype(jnp.float32) / top, part)
     if numbers.dtype == jnp.float32:
         return derained
     return jnp.rint(jnp.clip(derained, 0, 1) * top).astype(numbers.dtype)

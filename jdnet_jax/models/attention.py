@@ -73,6 +73,9 @@ class SelfAttention(nnx.Module):
         description: Channels and footprint.
         compute: Precision, and which of the two forms computes the attention: `"rows"` is fast and
             lean, `"patches"` spells the equations out; they agree to rounding.
+
+    Attributes:
+        ahead: How the program is compiled that it will be part of; see `attend_rows`.
     """
 
     def __init__(self, description: Description, compute: Compute) -> None:
@@ -81,6 +84,7 @@ class SelfAttention(nnx.Module):
         # The attention itself keeps full precision; only what surrounds it may be narrower.
         self.form, self.dtype = compute.attention, compute.param_dtype
         self.footprint, self.maps = description.footprint, maps
+        self.ahead = True
         self.norm_in = batch_norm(channels, compute)
         self.phi = conv1x1(channels, relation, compute)
         self.psi = conv1x1(channels, relation, compute)
@@ -165,6 +169,7 @@ class SelfAttention(nnx.Module):
                 position_kernel=self.position.kernel[...].astype(self.dtype),
                 y=coordinates.y,
                 x=coordinates.x,
-            )
+            ),
+            ahead=self.ahead,
         )
         return jnp.moveaxis(result.reshape(b, -1, h, w), 1, -1)

@@ -38,13 +38,20 @@ _BAND = 1 << 16
 Totals = tuple[jax.Array, jax.Array]
 
 
-def attend_rows(operands: Operands) -> jax.Array:
-    """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates."""
-    return _attend(with_absolute_weights(operands), key_shift(operands))
+def attend_rows(operands: Operands, *, ahead: bool = True) -> jax.Array:
+    """Aggregated values [b, n, g, h, w]; no gradient flows to the coordinates.
+
+    Args:
+        operands: What attention is computed from.
+        ahead: Whether rows are cut out a step ahead of the one that needs them. With its default
+            options, XLA's CPU backend vectorises the loops only then; see `scan_rows`. With those
+            that a `Restorer` sets it always does, and to carry the rows over takes longer.
+    """
+    return _attend(with_absolute_weights(operands), key_shift(operands), ahead)
 
 
-@jax.custom_vjp
-def _attend(o: Operands, shift: jax.Array) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _attend(o: Operands, shift: jax.Array, ahead: bool) -> jax.Array:
     """Aggregated values, from operands with weights for absolute values.
 
     Of large pictures, on CPU, a band of rows at a time: the steps below read the same maps again
@@ -53,7 +60,7 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
     """
     b, _, h, w = o.query.shape
     if b * h * w < 8 * _BAND or jax.default_backend() != "cpu":
-        return _forward(o, shift, ahead=False)[0]
+        return _forward(o, shift, ahead=ahead)[0]
     rows = _BAND // (b * w) + 1
 
     def band(i: jax.Array, result: jax.Array) -> jax.Array:
@@ -61,7 +68,7 @@ def _attend(o: Operands, shift: jax.Array) -> jax.Array:
         (query,) = cut(start, rows, o.query)
         key, value, y, own_shift = cut(start, rows + o.border, o.key, o.value, o.y, shift)
         own = o._replace(query=query, key=key, value=value, y=y)
-        attended, _ = _forward(own, own_shift, ahead=False)
+        attended, _ = _forward(own, own_shift, ahead=ahead)
         return lax.dynamic_update_slice_in_dim(result, attended, start, axis=3)
 
     return lax.fori_loop(
@@ -80,13 +87,6 @@ def _forward(o: Operands, shift: jax.Array, *, ahead: bool) -> tuple[jax.Array, 
     of the rows before. The channels of values lie within rows, [b, h, n, g, w]: the weights of a
     row, which all channels are multiplied with, then stay in the nearest cache. Computed twice, a
     logit may be rounded twice in different ways; the largest weight is 1 but for that.
-
-    Args:
-        o: Operands with weights for absolute values.
-        shift: Of the keys.
-        ahead: Whether rows are cut out a step ahead of the one that needs them. As training is
-            compiled on CPU, only then are its loops vectorised; see `scan_rows`. As deraining is,
-            they always are, and to carry the rows over takes longer.
     """
     b, _, h, w = o.query.shape
     n, g = o.value.shape[1:3]
@@ -142,9 +142,13 @@ def _forward(o: Operands, shift: jax.Array, *, ahead: bool) -> tuple[jax.Array, 
     return jnp.moveaxis(result, 1, 3), peak + jnp.log(total)
 
 
-def _forward_saving(o: Operands, shift: jax.Array) -> tuple[jax.Array, Saved]:
-    result, log_total = (keep(a) for a in _forward(o, shift, ahead=True))
+def _forward_saving(o: Operands, shift: jax.Array, ahead: bool) -> tuple[jax.Array, Saved]:
+    result, log_total = (keep(a) for a in _forward(o, shift, ahead=ahead))
     return result, (o, shift, result, log_total)
 
 
-_attend.defvjp(_forward_saving, gradients)
+def _backward(_: bool, saved: Saved, gradient: jax.Array) -> tuple[Operands, jax.Array]:
+    return gradients(saved, gradient)
+
+
+_attend.defvjp(_forward_saving, _backward)
