@@ -130,20 +130,19 @@ class Restorer:
         picture = np.asarray(picture)
         if picture.ndim != 3 or picture.shape[-1] != 3:
             raise ValueError(f"A picture must be RGB, [h, w, 3]; got shape {picture.shape}.")
-        if np.issubdtype(picture.dtype, np.floating):
+        dtype = picture.dtype
+        if np.issubdtype(dtype, np.floating):
             # NaN fails both comparisons.
             if not (picture.min() >= -_TOLERANCE and picture.max() <= 1 + _TOLERANCE):
                 raise ValueError(
                     f"A picture of floats must lie in [0, 1], got {picture.min()} to "
                     f"{picture.max()}; divide by 255 if it comes from 8 bits."
                 )
-        elif picture.dtype not in (np.uint8, np.uint16):
-            raise TypeError(f"A picture must be of uint8, uint16 or floats, got {picture.dtype}.")
+            picture = picture.astype(np.float32, copy=False)
+        elif dtype not in (np.uint8, np.uint16):
+            raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
         self.description.check_size(*picture.shape[:2])
-        if np.issubdtype(picture.dtype, np.floating):
-            derained = self._derain(picture.astype(np.float32, copy=False))
-            return derained.astype(picture.dtype, copy=False)
-        return self._derain(picture)
+        return self._derain(picture).astype(dtype, copy=False)
 
     def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Derains a picture of float32 or whole numbers."""
