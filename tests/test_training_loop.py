@@ -99,6 +99,21 @@ def test_train_begins_with_given_weights(run, tmp_path, monkeypatch):
         train(config, tmp_path / "other")
 
 
+def test_train_begins_with_a_shallower_network(run, tmp_path, monkeypatch):
+    weights = str(run[0] / "weights")
+    config = tiny_config(monkeypatch, initial_weights=weights, train_steps=1, learning_rate=1e-12)
+    config.model.units = 2
+    train(config, tmp_path / "run")
+    before, (description, after) = load_variables(weights)[1], load_variables(tmp_path / "run")
+    assert description.units == 2
+    kernel = before["fusions/0/kernel"]
+    np.testing.assert_allclose(after["fusions/1/kernel"][: len(kernel)], kernel, atol=1e-7)
+    # A deeper one does not fit.
+    config = tiny_config(monkeypatch, initial_weights=str(tmp_path / "run" / "weights"))
+    with pytest.raises(ValueError, match=r"units=2.*\(Only units may be fewer\.\)"):
+        train(config, tmp_path / "other")
+
+
 @pytest.mark.parametrize("attention", [False, True])
 def test_train_ablations_without_batch_statistics(attention, tmp_path, monkeypatch):
     """R1 has no batch normalisation, so nothing but parameters to save and restore."""

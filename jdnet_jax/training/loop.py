@@ -21,6 +21,7 @@ from jdnet_jax.heap import give_back_freed_memory
 from jdnet_jax.leaving import Leaving, Stopped
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
+from jdnet_jax.models.growth import grow
 from jdnet_jax.models.variables import split_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
@@ -270,10 +271,12 @@ def _first_values(
     if not config.initial_weights:
         return initial_values(model, config.seed)
     given, variables = read_weights(config.initial_weights)
+    if given.units < description.units:
+        given, variables = grow(given, variables, description.units)
     if given != description:
         raise ValueError(
             f"initial_weights {config.initial_weights} belong to {given}, but the config's model "
-            f"is {description}; make them the same."
+            f"is {description}; make them the same. (Only units may be fewer.)"
         )
     return variables
 
