@@ -12,8 +12,6 @@ import numpy as np
 
 from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
-from jdnet_jax.training.checkpoint_folders import CheckpointError, UnreadableError
-from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.weights.files import (
     WeightsError,
     bundled_names,
@@ -93,6 +91,10 @@ def load_model(
 
 
 def _from_run(folder: Path, step: int | None) -> Trained:
+    # All that trains comes with these: half a second that deraining does not wait for.
+    from jdnet_jax.training.checkpoint_folders import CheckpointError, UnreadableError
+    from jdnet_jax.training.checkpoints import Checkpoints
+
     try:
         with (
             quiet_reading(),

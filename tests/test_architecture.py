@@ -110,3 +110,12 @@ def test_training_loads_no_tensorflow():
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_deraining_loads_nothing_that_trains():
+    code = (
+        "import sys, jdnet_jax; jdnet_jax.Restorer.from_pretrained('small');"
+        "assert not {'grain', 'orbax', 'tensorflow_datasets'} & sys.modules.keys();"
+        "assert 'jdnet_jax.training' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)

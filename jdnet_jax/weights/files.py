@@ -1,7 +1,8 @@
 """Weights with the description of their network, apart from any training.
 
 Two forms hold the same: a folder written by orbax, which JAX programs read, and one safetensors
-file, which nearly every framework reads and which is what comes with the package.
+file, which nearly every framework reads and which is what comes with the package. To import orbax
+takes a quarter of a second, so it is left to those who need it.
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
-import orbax.checkpoint as ocp
 import safetensors
 import safetensors.numpy
 
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.models import Compute, Description, abstract_model, split_variables
 from jdnet_jax.whole_files import unfinished, write_whole
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
@@ -49,6 +52,8 @@ def alone() -> ocp.options.MultiprocessingOptions:
     By default it waits for all processes at several points: for minutes where one failed, and into
     the midst of other collectives where one does not write or read at all.
     """
+    import orbax.checkpoint as ocp
+
     me = jax.process_index()
     return ocp.options.MultiprocessingOptions(
         primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
@@ -73,6 +78,8 @@ def export_weights(
     Raises:
         FileExistsError: The folder holds something, and `replace` is not set.
     """
+    import orbax.checkpoint as ocp
+
     if not replace and folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; export to a new folder.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -252,6 +259,8 @@ def _read_safetensors(file: Path) -> _Read:
 
 
 def _read_export(folder: Path) -> _Read:
+    import orbax.checkpoint as ocp
+
     try:
         fields = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         with (
