@@ -33,8 +33,8 @@ def get_config() -> ConfigDict:
     config.remat = False
 
     config.seed = 0
-    # Weights to begin with instead of random ones: a .safetensors file, an export, a bundled name.
-    # Of a network with as many units or fewer, otherwise the same.
+    # Weights to begin with instead of random ones: a bundled name, a .safetensors file, an export,
+    # a run directory, a checkpoint; of a network with as many units or fewer, otherwise the same.
     config.initial_weights = placeholder(str)
     config.loss = "negative_ssim"  # or "mae", "mse" (Table 3), "negative_ssim_and_mae"
     config.batch_size = 12  # over all devices

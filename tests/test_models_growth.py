@@ -41,6 +41,23 @@ def test_grow_leaves_the_function(before, after):
     np.testing.assert_allclose(compiled(deeper)(x), compiled(model)(x), atol=1e-6)
 
 
+def test_grow_copies_units_in_turn_and_the_last_fusion():
+    model, values = trained(2)
+    _, grown = grow(model.description, values, 5)
+    for name, value in values.items():
+        if name.startswith("units/"):
+            np.testing.assert_array_equal(grown[name], value[[0, 1, 0, 1, 0]], err_msg=name)
+        else:
+            np.testing.assert_array_equal(grown[name], value, err_msg=name)
+    kernel = values["fusions/1/kernel"]
+    for i in (2, 3, 4):
+        new = grown[f"fusions/{i}/kernel"]
+        np.testing.assert_array_equal(new[: len(kernel)], kernel)
+        assert len(new) == (i + 2) * model.description.channels
+        assert not new[len(kernel) :].any()
+        np.testing.assert_array_equal(grown[f"fusions/{i}/bias"], values["fusions/1/bias"])
+
+
 def test_grow_gives_new_units_something_to_learn():
     """The first step reaches the zeros, the second one what lies behind them."""
     model, values = trained(1)

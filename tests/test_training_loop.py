@@ -100,18 +100,23 @@ def test_train_begins_with_given_weights(run, tmp_path, monkeypatch):
 
 
 def test_train_begins_with_a_shallower_network(run, tmp_path, monkeypatch):
-    weights = str(run[0] / "weights")
-    config = tiny_config(monkeypatch, initial_weights=weights, train_steps=1, learning_rate=1e-12)
+    shallow = str(run[0])  # a run directory: its best checkpoint
+    config = tiny_config(monkeypatch, initial_weights=shallow, train_steps=1, learning_rate=1e-12)
     config.model.units = 2
     train(config, tmp_path / "run")
-    before, (description, after) = load_variables(weights)[1], load_variables(tmp_path / "run")
+    assert f"from {shallow} with 1 units," in (tmp_path / "run" / "train.log").read_text()
+    before, (description, after) = load_variables(shallow)[1], load_variables(tmp_path / "run")
     assert description.units == 2
     kernel = before["fusions/0/kernel"]
     np.testing.assert_allclose(after["fusions/1/kernel"][: len(kernel)], kernel, atol=1e-7)
-    # A deeper one does not fit.
-    config = tiny_config(monkeypatch, initial_weights=str(tmp_path / "run" / "weights"))
-    with pytest.raises(ValueError, match=r"units=2.*\(Only units may be fewer\.\)"):
-        train(config, tmp_path / "other")
+    # Neither a deeper one fits, nor one that differs in something else as well.
+    for weights, units, channels in ((tmp_path / "run", 1, 16), (shallow, 2, 32)):
+        config = tiny_config(monkeypatch, initial_weights=str(weights))
+        config.model.update({"units": units, "channels": channels})
+        own = load_variables(weights)[0].units
+        told = rf"channels=16, units={own},.*may have fewer units; nothing else may differ\."
+        with pytest.raises(ValueError, match=told):
+            train(config, tmp_path / "other")
 
 
 @pytest.mark.parametrize("attention", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import platform
 import time
@@ -36,7 +37,6 @@ from jdnet_jax.training.settings import check_same_training, check_settings, tra
 from jdnet_jax.training.state import TrainState, best_parameters, create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 from jdnet_jax.training.validation import Validation
-from jdnet_jax.weights.files import read_weights
 
 
 def train(
@@ -114,7 +114,8 @@ def _train(
 
         model = abstract_model(description, compute)
         validation = Validation(model, data.validation, crop_size=config.validation.crop_size)
-        model = fill(model, _first_values(config, description, model))
+        values, origin = _first_values(config, description, model)
+        model = fill(model, values)
         optimizer = make_optimizer(schedule, clip_norm=config.clip_norm)
         host_state = create_state(model, optimizer, averaged=config.ema_decay > 0)
         model.train()
@@ -160,7 +161,8 @@ def _train(
     ):
         for remark in remarks:
             report.say(remark)
-        report.say(_introduction(config, data, host_state, newest))
+        begun = f"from {origin}" if newest is None else f"going on from step {newest}"
+        report.say(_introduction(config, data, host_state, begun))
         checked = FiniteSteps(workdir)
         # Metrics of the steps since the last line of the log.
         window: list[dict[str, float]] = [] if position is None else position.window
@@ -267,30 +269,29 @@ def environment() -> dict[str, Any]:
 
 def _first_values(
     config: ConfigDict, description: Description, model: JDNet
-) -> Mapping[str, np.ndarray]:
+) -> tuple[Mapping[str, np.ndarray], str]:
+    """The first values of all variables, and what to call their origin."""
     if not config.initial_weights:
-        return initial_values(model, config.seed)
-    given, variables = read_weights(config.initial_weights)
-    if given.units < description.units:
-        given, variables = grow(given, variables, description.units)
-    if given != description:
+        return initial_values(model, config.seed), "random weights"
+    # Late, as it reads what trainings save.
+    from jdnet_jax.pretrained import load_variables
+
+    given, variables = load_variables(config.initial_weights)
+    deeper = description.units - given.units
+    if deeper < 0 or dataclasses.replace(given, units=description.units) != description:
         raise ValueError(
             f"initial_weights {config.initial_weights} belong to {given}, but the config's model "
-            f"is {description}; make them the same. (Only units may be fewer.)"
+            f"is {description}. The weights may have fewer units; nothing else may differ."
         )
-    return variables
+    origin = config.initial_weights + (f" with {given.units} units" if deeper else "")
+    return grow(given, variables, description.units)[1], origin
 
 
-def _introduction(
-    config: ConfigDict, data: TrainingData, state: TrainState, newest: int | None
-) -> str:
+def _introduction(config: ConfigDict, data: TrainingData, state: TrainState, origin: str) -> str:
     count = sum(np.size(v) for v in state["params"].values())
     sources = [] if data.pairs is None else [data.pairs.edition]
     if data.photographs is not None:
         sources.append(f"rain drawn on {len(data.photographs)} photographs")
-    origin = f"from {config.initial_weights or 'random weights'}"
-    if newest is not None:
-        origin = f"going on from step {newest}"
     return (
         f"JDNet of {config.model.units} units, {count:,} parameters, {origin}, to step "
         f"{config.train_steps} on {jax.device_count()} x {jax.devices()[0].device_kind}; "
