@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.metadata
 import platform
 import time
@@ -24,6 +23,7 @@ from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.growth import grow
 from jdnet_jax.models.variables import split_variables
+from jdnet_jax.pretrained import load_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
@@ -273,18 +273,15 @@ def _first_values(
     """The first values of all variables, and what to call their origin."""
     if not config.initial_weights:
         return initial_values(model, config.seed), "random weights"
-    # Late, as it reads what trainings save.
-    from jdnet_jax.pretrained import load_variables
-
     given, variables = load_variables(config.initial_weights)
-    deeper = description.units - given.units
-    if deeper < 0 or dataclasses.replace(given, units=description.units) != description:
+    grown, values = grow(given, variables, max(given.units, description.units))
+    if grown != description:
         raise ValueError(
             f"initial_weights {config.initial_weights} belong to {given}, but the config's model "
             f"is {description}. The weights may have fewer units; nothing else may differ."
         )
-    origin = config.initial_weights + (f" with {given.units} units" if deeper else "")
-    return grow(given, variables, description.units)[1], origin
+    shallower = f" with {given.units} units" if given != grown else ""
+    return values, config.initial_weights + shallower
 
 
 def _introduction(config: ConfigDict, data: TrainingData, state: TrainState, origin: str) -> str:
