@@ -2,10 +2,14 @@
 
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_QUIET = 0.2  # seconds without a write, after which a folder counts as left by those who wrote
+_PATIENCE = 10.0  # seconds
 
 
 @contextmanager
@@ -40,10 +44,25 @@ def unfinished(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     except BaseException:
         if temporary.is_dir():
-            shutil.rmtree(temporary)
+            _remove(temporary)
         else:
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _remove(folder: Path) -> None:
+    """Deletes a folder while others may still write to it, and whatever they make anew.
+
+    Orbax raises the first error that it meets. The threads that write its other arrays do not hear
+    of it and make the folder again to go on. What cannot be deleted is left, for the error that led
+    here to be seen.
+    """
+    started = left = time.monotonic()
+    while left - started < _PATIENCE and time.monotonic() - left < _QUIET:
+        if folder.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            left = time.monotonic()
+        time.sleep(_QUIET / 20)
 
 
 def _another_name(path: Path) -> Path:

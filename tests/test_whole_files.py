@@ -1,9 +1,12 @@
 """Files appear whole or not at all; a batch that was killed is gone on with."""
 
 import ast
+import contextlib
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 from PIL import Image
 
 import jdnet_jax
+from jdnet_jax import whole_files
 from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.evaluation.predictions import evaluate_predictions
@@ -66,6 +70,42 @@ def test_unfinished_names_are_hidden_and_of_their_own(tmp_path):
         other.write_bytes(b"other")
     assert path.read_bytes() == b"one"
     assert names(tmp_path) == [path.name]
+
+
+def fail_in_a_folder(path, meanwhile=lambda folder: None):
+    with unfinished(path) as new:
+        new.mkdir()
+        meanwhile(new)
+        raise ValueError("the disk is full")
+
+
+def test_nothing_is_left_where_others_go_on_writing_after_an_error(tmp_path):
+    """As orbax's threads do, which make the folder again."""
+
+    def write_on(folder):
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            inner = folder / "variables" / "d"
+            with contextlib.suppress(FileNotFoundError):
+                inner.mkdir(parents=True, exist_ok=True)
+                (inner / str(time.monotonic_ns())).write_bytes(b"late")
+            time.sleep(0.005)
+
+    with ThreadPoolExecutor() as threads:
+        with pytest.raises(ValueError, match="the disk is full"):
+            fail_in_a_folder(tmp_path / "w", lambda new: threads.submit(write_on, new))
+        left = names(tmp_path)
+    assert left == names(tmp_path) == []
+
+
+def test_the_error_is_told_though_its_folder_cannot_be_deleted(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_files, "_PATIENCE", 0.1)
+    deletes = []
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **_: deletes.append(folder.name))
+    with pytest.raises(ValueError, match="the disk is full"):
+        fail_in_a_folder(tmp_path / "w")
+    assert len(deletes) > 1
+    assert set(deletes) == set(names(tmp_path))
 
 
 def test_an_export_that_fails_leaves_nothing_and_can_be_done_again(tmp_path, monkeypatch):
