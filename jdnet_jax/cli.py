@@ -14,6 +14,9 @@ from typing import NamedTuple, NoReturn
 import jdnet_jax
 from jdnet_jax.messages import one_line
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 class Command(NamedTuple):
     """The module of a command, and what it does in a few words."""
@@ -81,4 +84,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("jdnet_jax: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Compiled:
     """A function from `jax.jit` or `jax.pmap`, compiled for each shape of arguments it meets.
 
     The compiler frees a gigabyte that the C library would not give back to the system by itself,
-    and that the arrays of the first call would come on top of.
+    and that the arrays of the first call would come on top of. Several threads may call it.
 
     Args:
         function: What `jax.jit` or `jax.pmap` returned.
@@ -46,6 +47,7 @@ class Compiled:
     ) -> None:
         self._function, self._cpu_options = function, dict(cpu_options or {})
         self._programs: dict[Any, Callable[..., Any]] = {}
+        self._compiling = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Any:
         """Calls the program for such arguments, after compiling it if it is the first time."""
@@ -55,9 +57,11 @@ class Compiled:
         leaves, tree = jax.tree.flatten(arguments)
         signature = tree, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
         if signature not in self._programs:
-            options = self._cpu_options if jax.default_backend() == "cpu" else None
-            self._programs[signature] = self._function.lower(*arguments).compile(options)
-            give_back_freed_memory()
+            with self._compiling:
+                if signature not in self._programs:  # no other thread has in the meantime
+                    options = self._cpu_options if jax.default_backend() == "cpu" else None
+                    self._programs[signature] = self._function.lower(*arguments).compile(options)
+                    give_back_freed_memory()
         return self._programs[signature](*arguments)
 
     def __len__(self) -> int:

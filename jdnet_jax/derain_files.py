@@ -2,27 +2,18 @@
 
 import argparse
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from jdnet_jax.derain_plan import Plan, plan_derain
-from jdnet_jax.messages import one_line
-from jdnet_jax.pictures import (
-    PictureError,
-    PictureWarning,
-    Samples,
-    check_output,
-    read_picture,
-    write_picture,
-)
+from jdnet_jax.derain_batch import Restore, Summary, run_plan
+from jdnet_jax.derain_plan import plan_derain
+from jdnet_jax.pictures import Samples
 
-Restore = Callable[[Samples], Samples]
-"""Takes a rainy picture, uint8 or uint16 [h, w, 3], and gives the derained one, kind kept."""
+AT_ONCE = 2
+"""Pictures of a batch derained at the same time: a picture does not keep all cores busy."""
 
 EXAMPLES = """\
 examples:
@@ -42,25 +33,6 @@ has (a JPEG an alpha channel, say) is an error for that picture, and the others 
 
 exit status: 0 all went well, 1 some pictures or folders failed, 2 nothing was run (see the
 message)."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What became of a batch.
-
-    Attributes:
-        done: the files written.
-        skipped: what was left alone, each with the reason.
-        failed: the sources of which there is no derained version, sub-folders that cannot be listed
-            among them, each with a one-line message.
-        damaged: the sources that were derained although something in their file is damaged (an
-            EXIF block, say, which is left out), each with a one-line message.
-    """
-
-    done: tuple[Path, ...]
-    skipped: tuple[tuple[Path, str], ...]
-    failed: tuple[tuple[Path, str], ...]
-    damaged: tuple[tuple[Path, str], ...] = ()
 
 
 def derain_files(
@@ -104,73 +76,10 @@ def derain_files(
     return run_plan(plan, restore, overwrite=overwrite, progress=progress)
 
 
-def run_plan(
-    plan: Plan,
-    restore: Restore,
-    *,
-    overwrite: bool,
-    progress: bool,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Summary:
-    """Derains the pictures of a plan.
-
-    Args:
-        plan: what goes where.
-        restore: as for `derain_files`.
-        overwrite: whether files that exist may be replaced.
-        progress: whether several pictures get a progress bar on stderr.
-        tell: is given what fails and what is damaged, a line each, when it happens: the batch may
-            never come to its end.
-    """
-    done: list[Path] = []
-    failed = list(plan.unreadable)
-    for _, message in failed:
-        tell(f"error: {message}")
-    damaged: list[tuple[Path, str]] = []
-    hidden = not progress or len(plan.jobs) < 2
-    with tqdm(plan.jobs, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True) as bar:
-        for job in bar:
-            try:
-                with warnings.catch_warnings(record=True) as told:
-                    warnings.simplefilter("always", PictureWarning)
-                    picture = read_picture(job.source)
-                # Before the minutes that a large picture may take.
-                check_output(job.output, picture)
-                job.output.parent.mkdir(parents=True, exist_ok=True)
-                derained = restore(picture.rgb)
-                write_picture(job.output, picture, derained, overwrite=overwrite)
-            # PictureError is a ValueError; RuntimeError is what an accelerator raises when its
-            # memory is full. Anything else is a fault of the program and stops the batch.
-            except (OSError, ValueError, RuntimeError, MemoryError) as error:
-                failed.append((job.source, _message(job.source, error)))
-                tell(f"error: {failed[-1][1]}")
-                bar.set_postfix(failed=len(failed))
-            except KeyboardInterrupt:
-                tell(
-                    f"{len(done)} of {len(plan.jobs)} pictures derained, {len(failed)} failed; "
-                    "--skip-existing goes on"
-                )
-                raise
-            else:
-                done.append(job.output)
-                damaged += [(job.source, str(warning.message)) for warning in told]
-                for warning in told:
-                    tell(f"warning: {warning.message}")
-    return Summary(tuple(done), plan.skipped, tuple(failed), tuple(damaged))
-
-
 def _tell(message: str) -> None:
     """A line on stderr, above the progress bar."""
     tqdm.write(f"jdnet_jax: {message}", file=sys.stderr)
     sys.stderr.flush()
-
-
-def _message(source: Path, error: Exception) -> str:
-    """One line that names the picture."""
-    if isinstance(error, PictureError) and Path(error.path) == source:
-        return str(error)
-    lines = str(error).splitlines() or [type(error).__name__]
-    return one_line(f"{source}: {lines[0]}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -249,19 +158,23 @@ def run(arguments: argparse.Namespace) -> int:
         from jdnet_jax.restore import Restorer
 
         keep_compiled(arguments.cache or default_folder())
+        at_once = min(AT_ONCE, len(plan.jobs))
         options = {
             "path": arguments.weights or None,
             "tile": arguments.tile,
             "overlap": arguments.overlap,
         }
         given = {name: value for name, value in options.items() if value is not None}
-        restore: Restore = Restorer.from_pretrained(**given)
+        restore: Restore = Restorer.from_pretrained(**given, at_once=at_once)
     else:  # nothing but what is skipped and what cannot be read
+        at_once = 1
 
         def restore(picture: Samples) -> Samples:
             return picture
 
-    summary = run_plan(plan, restore, overwrite=overwrite, progress=progress, tell=_tell)
+    summary = run_plan(
+        plan, restore, overwrite=overwrite, progress=progress, tell=_tell, at_once=at_once
+    )
     if not arguments.quiet:
         print(_told(summary, arguments.output))
     return 1 if summary.failed else 0

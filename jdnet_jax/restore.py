@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,13 +63,22 @@ class Restorer:
         tile: Side of the tiles in pixels; 0 never to cut a picture; None to do so where the memory
             requires it.
         overlap: Pixels that a tile looks beyond what is kept of it, a multiple of 16.
+        at_once: How many threads may derain pictures at the same time. Each of them has its share
+            of that half of the free memory.
 
     Raises:
         ValueError: The network is in training mode, where the result would depend on the batch; or
             the tiles are too small for the overlap.
     """
 
-    def __init__(self, model: JDNet, *, tile: int | None = None, overlap: int = OVERLAP) -> None:
+    def __init__(
+        self,
+        model: JDNet,
+        *,
+        tile: int | None = None,
+        overlap: int = OVERLAP,
+        at_once: int = 1,
+    ) -> None:
         if model.training:
             raise ValueError(
                 "A Restorer needs a network in inference mode, got one in training mode; call "
@@ -80,8 +90,9 @@ class Restorer:
             raise ValueError(f"overlap must be a multiple of {self._unit}, got {overlap}.")
         if tile:
             check_side(tile, unit=self._unit, overlap=overlap)
-        self._tile, self._overlap = tile, overlap
+        self._tile, self._overlap, self._at_once = tile, overlap, at_once
         self._own: set[tuple[int, int]] = set()
+        self._owning = threading.Lock()
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
         self._run = Compiled(jax.jit(functools.partial(_derain, graph)), cpu_options=CPU_OPTIONS)
@@ -95,6 +106,7 @@ class Restorer:
         position_size: int | None = None,
         tile: int | None = None,
         overlap: int = OVERLAP,
+        at_once: int = 1,
     ) -> Self:
         """A Restorer with trained weights.
 
@@ -105,12 +117,13 @@ class Restorer:
             position_size: See `jdnet_jax.pretrained.load_model`.
             tile: See `Restorer`.
             overlap: See `Restorer`.
+            at_once: See `Restorer`.
 
         Raises:
             jdnet_jax.weights.WeightsError: There are no such weights, or they are damaged.
         """
         model = load_model(path, dtype=dtype, position_size=position_size)
-        return cls(model, tile=tile, overlap=overlap)
+        return cls(model, tile=tile, overlap=overlap, at_once=at_once)
 
     def __call__(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Derains a picture.
@@ -150,14 +163,19 @@ class Restorer:
         tiles = self._tiles(size)
         if tiles is not None:
             return self._derain_tiles(picture, tiles)
-        if size in self._own or len(self._own) < OWN_PROGRAMS:
-            self._own.add(size)
+        if self._has_own_program(size):
             return self._compute(picture, None, size)
         return self._derain_part(picture, size, self._canvas(size), (0, 0))
 
+    def _has_own_program(self, size: tuple[int, int]) -> bool:
+        with self._owning:
+            if len(self._own) < OWN_PROGRAMS:
+                self._own.add(size)
+            return size in self._own
+
     def _room(self) -> float:
         """Pixels that may be derained at once."""
-        return available_bytes() / 2 / bytes_per_pixel(self.description)
+        return available_bytes() / 2 / self._at_once / bytes_per_pixel(self.description)
 
     def _tiles(self, size: tuple[int, int]) -> Tiles | None:
         """The tiles to cut a picture into; None to leave it whole."""

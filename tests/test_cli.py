@@ -1,5 +1,6 @@
 """`python -m jdnet_jax`, with a stand-in for the network, where it counts in its own process."""
 
+import signal
 import subprocess
 import sys
 import types
@@ -21,16 +22,21 @@ ROOT = Path(jdnet_jax.__file__).parents[1]
 
 @pytest.fixture
 def restorer(monkeypatch):
-    """A `jdnet_jax.restore` whose restorer halves every value; its `asked` are the weights."""
+    """A `jdnet_jax.restore` whose restorer halves every value.
+
+    Its `asked` are the weights, its `at_once` for how many pictures.
+    """
 
     class Restorer:
         asked = []  # noqa: RUF012
+        at_once = []  # noqa: RUF012
 
         @classmethod
-        def from_pretrained(cls, path="bundled"):  # the real one has a default too
+        def from_pretrained(cls, path="bundled", *, at_once):  # the real one has a default too
             if path == "missing":
                 raise ValueError("missing: no such weights; train some")
             cls.asked.append(path)
+            cls.at_once.append(at_once)
             return lambda rgb: rgb // 2
 
     module = types.ModuleType("jdnet_jax.restore")
@@ -121,6 +127,14 @@ def test_derain_counts_what_it_skips_and_what_fails(tmp_path, capsys, restorer):
     assert "3/3" in err  # the progress bar
 
 
+def test_derain_derains_two_pictures_of_a_batch_at_once(tmp_path, restorer):
+    for name in "abc":
+        picture(tmp_path / "in" / f"{name}.png")
+    assert derain(tmp_path / "in" / "a.png", "-o", tmp_path / "one") == 0
+    assert derain(tmp_path / "in", "-o", tmp_path / "all") == 0
+    assert restorer.at_once == [1, 2]
+
+
 def test_derain_skips_what_exists_without_loading_weights(tmp_path, capsys, restorer):
     source = picture(tmp_path / "a.png")
     assert derain(source, "-o", tmp_path / "out") == 0
@@ -181,7 +195,7 @@ def test_traceback_raises_the_error(tmp_path):
 
 
 def test_an_interrupt_is_one_line(tmp_path, capsys, monkeypatch, restorer):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(restorer, "from_pretrained", interrupted)
@@ -229,6 +243,36 @@ def test_module_prints_names_that_the_terminal_cannot(tmp_path):
         assert done.returncode == status, done.stderr
         assert b"\\u96e8" in getattr(done, stream)
         assert (done.stdout + done.stderr).count(b"\n") == 1
+
+
+def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
+    for name in "abc":
+        picture(tmp_path / "in" / f"{name}.png")
+    code = (
+        "import runpy, sys, time, types\n"
+        "def restore(rgb):\n"
+        "    print('deraining', flush=True)\n"
+        "    time.sleep(600)\n"
+        "module = types.ModuleType('jdnet_jax.restore')\n"
+        "module.Restorer = types.SimpleNamespace(from_pretrained=lambda **_: restore)\n"
+        "sys.modules['jdnet_jax.restore'] = module\n"
+        f"sys.argv[1:] = ['derain', {str(tmp_path / 'in')!r}, '-o', {str(tmp_path / 'out')!r}]\n"
+        "runpy.run_module('jdnet_jax', run_name='__main__')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "deraining\n"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "0 of 3 pictures derained, 0 failed; --skip-existing goes on" in told
+    assert told.endswith("jdnet_jax: interrupted\n")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_module_tells_its_version():

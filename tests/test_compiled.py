@@ -1,5 +1,9 @@
 """Programs compiled for the shapes they meet."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +21,25 @@ def test_compiled_compiles_once_for_each_shape_and_type():
     for x in (np.zeros(3), np.ones(3), np.zeros(4), np.zeros(3, np.int32)):
         np.testing.assert_array_equal(run(x), x * x)
     assert len(run) == 3
+
+
+def test_threads_wait_for_a_program_that_one_of_them_compiles():
+    traced = []
+
+    def slow(x):
+        traced.append(x)
+        time.sleep(0.2)  # while all others come
+        return x + 1
+
+    run, barrier = Compiled(jax.jit(slow)), threading.Barrier(4)
+
+    def call(number):
+        barrier.wait(timeout=60)
+        return run(np.float32(number))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(call, range(4))) == [1, 2, 3, 4]
+    assert len(traced) == len(run) == 1
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the options are for CPU")

@@ -1,6 +1,7 @@
 """Batches of picture files, derained by functions that stand in for the network."""
 
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import tifffile
 from picture_folders import darker, files, identity, never, picture, tree
 from PIL import Image
 
-from jdnet_jax import derain_files as module
-from jdnet_jax.derain_files import derain_files, run_plan
+from jdnet_jax import derain_batch as module
+from jdnet_jax.derain_batch import run_plan
+from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
 
 
@@ -99,6 +101,32 @@ def test_run_plan_tells_how_far_it_came_when_it_is_interrupted(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_plan(plan, restore, overwrite=False, progress=False, tell=told.append)
     assert told == ["1 of 3 pictures derained, 0 failed; --skip-existing goes on"]
+
+
+def test_pictures_are_derained_while_others_are_read_and_written(tmp_path, monkeypatch):
+    """The second and third are derained together, before the first one is written."""
+    tree(tmp_path / "in", "a.png", "b.png", "c.png", "d.png")
+    together, both = threading.Barrier(3), []
+
+    def restore(rgb):
+        both.append(rgb)
+        if len(both) in (2, 3):
+            together.wait(timeout=60)
+        return darker(rgb)
+
+    def write(output, *arguments, **options):
+        if output.name == "a.png":
+            together.wait(timeout=60)
+        return real(output, *arguments, **options)
+
+    real = module.write_picture
+    monkeypatch.setattr(module, "write_picture", write)
+    plan = plan_derain([tmp_path / "in"], tmp_path / "out")
+    summary = run_plan(plan, restore, overwrite=False, progress=False, at_once=2)
+    assert [path.name for path in summary.done] == ["a.png", "b.png", "c.png", "d.png"]
+    for name in files(tmp_path / "in"):
+        source, derained = (np.asarray(Image.open(tmp_path / f / name)) for f in ("in", "out"))
+        np.testing.assert_array_equal(derained, darker(source))
 
 
 @pytest.mark.parametrize(

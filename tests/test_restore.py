@@ -1,5 +1,7 @@
 """From picture to picture, from Python."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -128,6 +130,31 @@ def test_restorer_shares_programs_and_stays_exact():
     assert len(shared._run) == 2 + len(canvases) < 20
     for picture, result in list(zip(pictures, derained, strict=True))[::7]:
         np.testing.assert_allclose(result, Restorer(model)(picture), rtol=0, atol=2e-6)
+
+
+def test_several_threads_derain_as_one_does():
+    """Sizes that share programs, and a picture in tiles; each program is compiled once."""
+    model = create_model(channels=16, units=1, footprint=3, scales=1, pooling=2)
+    rng = np.random.default_rng(5)
+    sizes = [(20, 24), (24, 20), (33, 30), (21, 26), (64, 70), (30, 33)]
+    pictures = [rng.integers(0, 256, (*size, 3), np.uint8) for size in 4 * sizes]
+    alone, shared = (Restorer(model, tile=48, overlap=16, at_once=n) for n in (1, 4))
+    # Which sizes come first decides which have programs of their own.
+    expected = [alone(picture) for picture in pictures]
+    for picture in pictures[:2]:
+        shared(picture)
+    with ThreadPoolExecutor(4) as threads:
+        for result, derained in zip(expected, threads.map(shared, pictures), strict=True):
+            np.testing.assert_array_equal(derained, result)
+    assert len(shared._run) == len(alone._run)
+
+
+def test_threads_share_the_memory(monkeypatch):
+    restore = Restorer.from_pretrained(at_once=2)
+    room = 4 * 100 * 100 * bytes_per_pixel(restore.description)
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: room)
+    assert restore._room() == 100 * 100
+    assert Restorer.from_pretrained()._room() == 2 * 100 * 100
 
 
 @pytest.mark.parametrize(
