@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jdnet_jax.data.pairs import PairError
+from jdnet_jax.data.pairs import PairError, background_id
 from jdnet_jax.data.sources import open_pairs, open_training_data, rain_style
 
 SETTINGS = {
@@ -69,6 +69,47 @@ def test_open_training_data_refuses_photographs_of_validation_pairs(tmp_path):
         open_training_data(**settings | {"photographs": str(turned)})
     others = str(Path(make_pairs(tmp_path / "others", range(3, 6))) / "clean")
     assert len(open_training_data(**settings | {"photographs": others}).photographs) == 3
+
+
+def test_drawn_rain_does_not_hide_a_background(tmp_path):
+    """Validation pairs of drawn rain on what is trained on are refused as others are."""
+    pairs = make_pairs(tmp_path / "pairs", range(3))
+    for changes in (
+        {"pairs": pairs, "validation": f"drawn:{pairs}"},
+        {"photographs": f"{pairs}/clean", "validation": f"drawn:{pairs}"},
+        {"photographs": "embedded", "validation": "embedded"},
+    ):
+        settings = SETTINGS | {"synthetic_share": float("pairs" not in changes)} | changes
+        with pytest.raises(PairError, match="are also in"):
+            open_training_data(**settings)
+
+
+def test_no_photograph_is_trained_on_that_is_under_a_pair_held_out(tmp_path):
+    pairs = make_pairs(tmp_path / "pairs", range(5))
+    settings = SETTINGS | {"pairs": pairs, "synthetic_share": 0.5, "held_out_count": 2}
+    data = open_training_data(**settings | {"photographs": f"{pairs}/clean"})
+    held = {data.validation.name(i) for i in range(len(data.validation))}
+    left = {Path(data.photographs.name(i)).stem for i in range(len(data.photographs))}
+    assert len(held) == 2
+    assert left == set("01234") - held
+    (tmp_path / "held").mkdir()
+    for name in held:
+        shutil.copy(tmp_path / "pairs" / "clean" / f"{name}.png", tmp_path / "held")
+    with pytest.raises(PairError, match="none is left to train on"):
+        open_training_data(**settings | {"photographs": str(tmp_path / "held")})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_photographs_are_held_out_with_their_copies(tmp_path, seed):
+    for number in range(4):
+        picture = np.random.default_rng(number).integers(0, 200, (16, 20, 3), np.uint8)
+        for name, copy in (("a", picture), ("b", picture[::-1]), ("c", picture[:, ::-1])):
+            Image.fromarray(copy).save(tmp_path / f"{name}{number}.png")
+    settings = SETTINGS | {"photographs": str(tmp_path), "synthetic_share": 1.0, "seed": seed}
+    data = open_training_data(**settings | {"held_out_count": 4})
+    assert (len(data.photographs), len(data.validation)) == (6, 6)
+    held = {data.validation.group(i) for i in range(6)}
+    assert not held & {background_id(data.photographs[i]) for i in range(6)}
 
 
 @pytest.mark.parametrize(

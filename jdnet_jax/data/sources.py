@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -151,8 +152,9 @@ def open_training_data(
     """Opens what a training reads.
 
     Without named validation pairs, `held_out_count` of the training pairs are kept back, by whole
-    backgrounds; where there are none, as many photographs, with rain drawn on them. An empty name
-    is no name, so that a command line can take away what a config names.
+    backgrounds, also where these are among the photographs; where there are no pairs, as many
+    photographs, with rain drawn on them. An empty name is no name, so that a command line can take
+    away what a config names.
 
     Args:
         pairs: Name of the pairs, see `open_pairs`; None trains on photographs alone.
@@ -167,8 +169,8 @@ def open_training_data(
 
     Raises:
         PairError: There is nothing to train on or nothing to validate on, something is named that
-            would not be used, or validation pairs share a background with the training pairs or
-            the photographs.
+            would not be used, or named validation pairs share a background with the training pairs
+            or the photographs.
     """
     if not pairs and not photographs:
         raise PairError("a training needs pairs, photographs or both; the config names neither")
@@ -192,8 +194,7 @@ def open_training_data(
             seen = {training_pairs.group(i) for i in range(len(training_pairs))}
             _check_disjoint(seen, training_pairs.edition, chosen)
         if training_photographs is not None:
-            count = len(training_photographs)
-            seen = {background_id(training_photographs[i]) for i in range(count)}
+            seen = set(_backgrounds(training_photographs))
             _check_disjoint(seen, str(photographs), chosen)
         return TrainingData(training_pairs, training_photographs, chosen)
     if held_out_count < 1:
@@ -203,6 +204,8 @@ def open_training_data(
         )
     if training_pairs is not None:
         training_pairs, held_out = hold_out(training_pairs, count=held_out_count, seed=seed)
+        if training_photographs is not None:
+            training_photographs = _without(training_photographs, held_out)
         return TrainingData(training_pairs, training_photographs, held_out)
     assert training_photographs is not None
     rest, kept = _hold_out_photographs(training_photographs, held_out_count, seed)
@@ -253,20 +256,44 @@ def _check_disjoint(seen: set[str], where: str, validation: PairSource) -> None:
         )
 
 
+def _backgrounds(photographs: Photographs) -> list[str]:
+    return [background_id(photographs[index]) for index in range(len(photographs))]
+
+
+def _without(photographs: Photographs, held_out: PairSource) -> Photographs:
+    """The photographs that are not the background of a held-out pair."""
+    held = {held_out.group(index) for index in range(len(held_out))}
+    rest = [i for i, background in enumerate(_backgrounds(photographs)) if background not in held]
+    if len(rest) == len(photographs):
+        return photographs
+    if not rest:
+        raise PairError(
+            f"all {len(photographs)} photographs are backgrounds of the {len(held_out)} pairs held "
+            "out, and none is left to train on; hold out fewer or name validation pairs"
+        )
+    return PhotographSubset(photographs, rest)
+
+
 def _hold_out_photographs(
     photographs: Photographs, count: int, seed: int
 ) -> tuple[Photographs, Photographs]:
-    if count >= len(photographs):
+    """The rest, and at least `count`: a photograph is held out with all its copies."""
+    copies: dict[str, list[int]] = defaultdict(list)
+    for index, background in enumerate(_backgrounds(photographs)):
+        copies[background].append(index)
+
+    def rank(indices: list[int]) -> bytes:
+        names = (photographs.name(index) for index in indices)
+        return min(hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
+
+    kept: list[int] = []
+    for indices in sorted(copies.values(), key=rank):
+        if len(kept) < count:
+            kept += indices
+    if len(kept) == len(photographs):
         raise PairError(
             f"holding out {count} photographs must leave some to train on, but there are "
             f"{len(photographs)}; hold out fewer or name validation pairs"
         )
-
-    def rank(index: int) -> bytes:
-        return hashlib.sha256(f"{seed}:{photographs.name(index)}".encode()).digest()
-
-    ranked = sorted(range(len(photographs)), key=rank)
-    return (
-        PhotographSubset(photographs, sorted(ranked[count:])),
-        PhotographSubset(photographs, sorted(ranked[:count])),
-    )
+    rest = sorted(set(range(len(photographs))) - set(kept))
+    return PhotographSubset(photographs, rest), PhotographSubset(photographs, sorted(kept))

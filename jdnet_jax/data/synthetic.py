@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from jdnet_jax.data.pairs import Pair, check_index
+from jdnet_jax.data.pairs import Pair, background_id, check_index
 from jdnet_jax.data.rain_scene import photograph_rain
 from jdnet_jax.data.rain_styles import RainStyle, style_name
 from jdnet_jax.data.streaks import Raster, draw_streaks
@@ -221,6 +221,7 @@ class SyntheticPairs:
         self._photographs = photographs
         self._style = style
         self._seed = seed
+        self._backgrounds: dict[int, str] = {}
         self._count = len(photographs) if count is None else count
         if self._count < 1:
             raise ValueError(f"the count of synthetic pairs must be at least 1; got {count}")
@@ -247,9 +248,12 @@ class SyntheticPairs:
 
     def name(self, index: int) -> str:
         """The name of pair ``index``: that of its photograph, and the index."""
-        return f"{self.group(index)}_{index:04d}"
+        check_index(index, len(self))
+        return f"{self._photographs.name(index % len(self._photographs))}_{index:04d}"
 
     def group(self, index: int) -> str:
-        """The name of the photograph under pair ``index``."""
-        check_index(index, len(self))
-        return self._photographs.name(index % len(self._photographs))
+        """The name of the background; the first call for a photograph reads it."""
+        photograph = check_index(index, len(self)) % len(self._photographs)
+        if photograph not in self._backgrounds:
+            self._backgrounds[photograph] = background_id(self._photographs[photograph])
+        return self._backgrounds[photograph]
