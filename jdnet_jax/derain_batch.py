@@ -1,7 +1,6 @@
 """Deraining the pictures of a plan: read, derain, write, and tell what became of each."""
 
 import contextlib
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from jdnet_jax.pictures import (
     Samples,
     check_output,
     read_picture,
+    thread_warnings,
     write_picture,
 )
 
@@ -121,13 +121,12 @@ def run_plan(
 
 def _read(job: Job) -> tuple[Picture, list[str]]:
     """A picture that can be written when it is derained, and what is damaged in its file."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", PictureWarning)
+    with thread_warnings(PictureWarning) as told:
         picture = read_picture(job.source)
     # Before the minutes that a large picture may take.
     check_output(job.output, picture)
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    return picture, [str(warning.message) for warning in told]
+    return picture, [str(warning) for warning in told]
 
 
 def _message(source: Path, error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from jdnet_jax import derain_batch as module
 from jdnet_jax.derain_batch import run_plan
 from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
+from jdnet_jax.pictures import thread_warnings
 
 
 def test_kinds_of_pictures_are_kept(tmp_path):
@@ -127,6 +129,35 @@ def test_pictures_are_derained_while_others_are_read_and_written(tmp_path, monke
     for name in files(tmp_path / "in"):
         source, derained = (np.asarray(Image.open(tmp_path / f / name)) for f in ("in", "out"))
         np.testing.assert_array_equal(derained, darker(source))
+
+
+def test_what_a_restorer_warns_of_is_no_damage_of_a_picture(tmp_path, monkeypatch):
+    """Warned while the next picture is read, and shown where it would have been."""
+    tree(tmp_path / "in", "a.png", "b.png", "c.png")
+    reading, warned = threading.Event(), threading.Event()
+
+    def restore(rgb):
+        reading.wait(timeout=60)
+        warnings.warn("the cache is full", UserWarning, stacklevel=1)
+        warned.set()
+        return rgb
+
+    def read(path):
+        if path.name == "b.png":
+            with thread_warnings() as told:
+                reading.set()
+                warned.wait(timeout=60)
+            assert not told
+        return real(path)
+
+    real = module.read_picture
+    monkeypatch.setattr(module, "read_picture", read)
+    plan = plan_derain([tmp_path / "in"], tmp_path / "out")
+    with pytest.warns(UserWarning, match="the cache is full") as shown:
+        summary = run_plan(plan, restore, overwrite=False, progress=False)
+    assert len(summary.done) == 3
+    assert summary.damaged == ()
+    assert len(shown) >= 1
 
 
 @pytest.mark.parametrize(

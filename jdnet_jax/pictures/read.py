@@ -24,6 +24,7 @@ from jdnet_jax.pictures.picture import (
     Samples,
 )
 from jdnet_jax.pictures.read_16bit import tiff_samples, uint16_samples
+from jdnet_jax.pictures.thread_warnings import thread_warnings
 
 SMALLEST_SIDE = 4
 """The network pools over 4x4 and reflects 3 pixels at each border: 4 pixels a side at least."""
@@ -93,8 +94,7 @@ def _complaints_into(complaints: list[str]) -> Iterator[None]:
     """
     loggers = [logging.getLogger(name) for name in ("PIL", "tifffile")]
     levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
+    with thread_warnings() as told:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL + 1)
         try:
@@ -103,7 +103,7 @@ def _complaints_into(complaints: list[str]) -> Iterator[None]:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
     # Not: that a picture is large, which is allowed, nor that Pillow will drop a format.
-    complaints += [str(w.message).strip() for w in told if issubclass(w.category, UserWarning)]
+    complaints += [str(warning).strip() for warning in told if isinstance(warning, UserWarning)]
 
 
 @contextmanager
