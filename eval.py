@@ -86,10 +86,10 @@ def main(arguments: list[str]) -> None:
     if CONFIG.value is None and not COMPARE.value:
         raise app.UsageError("--config says which pairs to score on; give a file of configs/")
     # Late: --help does not wait for JAX.
-    from jdnet_jax.compiled import default_folder, keep_compiled
+    from jdnet_jax.compiled import default_folder, keep_compiled_where_possible
     from jdnet_jax.evaluation.command import compare, evaluate
 
-    keep_compiled(default_folder())
+    keep_compiled_where_possible(default_folder(), _tell)
     try:
         if COMPARE.value is None:
             table = evaluate(
@@ -113,6 +113,10 @@ def main(arguments: list[str]) -> None:
     except (OSError, ValueError) as error:
         raise SystemExit(f"eval.py: error: {error}") from error
     print(table)
+
+
+def _tell(message: str) -> None:
+    print(f"eval.py: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

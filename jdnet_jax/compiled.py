@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +30,31 @@ def keep_compiled(folder: Path) -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder.expanduser().absolute()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> None:
+    """`keep_compiled`, but does without where nothing can be written into the folder.
+
+    Args:
+        folder: Made if need be.
+        tell: Is given a line that says so. JAX would warn of each program.
+    """
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return
+    folder = folder.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        tell(
+            f"compiled programs cannot be kept in {folder} ({error.strerror}), so each start "
+            "compiles anew; free it, or choose another place by XDG_CACHE_HOME"
+        )
+    else:
+        keep_compiled(folder)
 
 
 class Compiled:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jdnet_jax.compiled import Compiled
+from jdnet_jax import compiled
+from jdnet_jax.compiled import Compiled, keep_compiled_where_possible
 
 
 def square(x):
@@ -40,6 +41,23 @@ def test_threads_wait_for_a_program_that_one_of_them_compiles():
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(call, range(4))) == [1, 2, 3, 4]
     assert len(traced) == len(run) == 1
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_start_does_without_a_folder_that_cannot_be_used(tmp_path, monkeypatch, usable):
+    if not usable:
+        (tmp_path / "cache").write_text("a file")
+    kept, told = [], []
+    monkeypatch.setattr(compiled, "keep_compiled", kept.append)
+    cache = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        keep_compiled_where_possible(tmp_path / "cache", told.append)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", cache)
+    assert kept == ([tmp_path / "cache"] if usable else [])
+    assert len(told) == (not usable)
+    assert usable or str(tmp_path / "cache") in told[0]
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the options are for CPU")
