@@ -123,13 +123,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="PIXELS",
         help="derain in overlapping tiles of at most so many pixels a side; 0: always whole"
-        " (default: whole where it fits into half of the free memory)",
+        " (default: whole where it fits into half of the free memory, a quarter in a batch)",
     )
     parser.add_argument(
         "--overlap",
         type=int,
         metavar="PIXELS",
-        help="what a tile looks beyond what is kept of it, a multiple of 16 (default: 80)",
+        help="what a tile looks beyond what is kept of it, a multiple of 16, or of what a network"
+        " of other scales needs (default: 80)",
     )
     parser.add_argument(
         "--cache",
@@ -154,13 +155,14 @@ def run(arguments: argparse.Namespace) -> int:
     overwrite, progress = arguments.overwrite, not arguments.quiet
     if plan.jobs:
         # jax takes seconds: after the names are checked
-        from jdnet_jax.compiled import default_folder, keep_compiled
+        from jdnet_jax.compiled import default_folder, keep_compiled_where_possible
         from jdnet_jax.restore import Restorer
 
-        keep_compiled(arguments.cache or default_folder())
-        at_once = min(AT_ONCE, len(plan.jobs))
+        keep_compiled_where_possible(arguments.cache or default_folder(), _tell)
+        # Tiles are asked for to save memory.
+        at_once = min(AT_ONCE, len(plan.jobs)) if arguments.tile is None else 1
         options = {
-            "path": arguments.weights or None,
+            "path": arguments.weights,
             "tile": arguments.tile,
             "overlap": arguments.overlap,
         }

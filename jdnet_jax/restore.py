@@ -45,7 +45,8 @@ CPU_OPTIONS: dict[str, str | int] = {
 """How XLA compiles for CPU."""
 
 OVERLAP = 80
-"""Pixels by which tiles overlap on each side; see docs/performance.md for the seams it leaves."""
+"""Pixels by which tiles overlap on each side, or the next multiple of what the network's scales ask
+for (16 in the paper's); see docs/performance.md for the seams it leaves."""
 
 
 class Restorer:
@@ -62,9 +63,10 @@ class Restorer:
         model: A network in inference mode.
         tile: Side of the tiles in pixels; 0 never to cut a picture; None to do so where the memory
             requires it.
-        overlap: Pixels that a tile looks beyond what is kept of it, a multiple of 16.
-        at_once: How many threads may derain pictures at the same time. Each of them has its share
-            of that half of the free memory.
+        overlap: Pixels that a tile looks beyond what is kept of it, a multiple of 16 (of
+            `canvas_unit` for other networks than the paper's); None for `OVERLAP`.
+        at_once: How many threads may derain pictures at the same time. A picture that does not fit
+            into its share of that half of the memory is cut, and no two are cut at once.
 
     Raises:
         ValueError: The network is in training mode, where the result would depend on the batch; or
@@ -76,7 +78,7 @@ class Restorer:
         model: JDNet,
         *,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
         at_once: int = 1,
     ) -> None:
         if model.training:
@@ -86,13 +88,15 @@ class Restorer:
             )
         self.description = model.description
         self._unit = canvas_unit(model.description)
+        if overlap is None:
+            overlap = -(-OVERLAP // self._unit) * self._unit
         if overlap < 0 or overlap % self._unit:
             raise ValueError(f"overlap must be a multiple of {self._unit}, got {overlap}.")
         if tile:
             check_side(tile, unit=self._unit, overlap=overlap)
         self._tile, self._overlap, self._at_once = tile, overlap, at_once
         self._own: set[tuple[int, int]] = set()
-        self._owning = threading.Lock()
+        self._owning, self._cutting = threading.Lock(), threading.Lock()
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
         self._run = Compiled(jax.jit(functools.partial(_derain, graph)), cpu_options=CPU_OPTIONS)
@@ -105,7 +109,7 @@ class Restorer:
         dtype: Any = jnp.float32,
         position_size: int | None = None,
         tile: int | None = None,
-        overlap: int = OVERLAP,
+        overlap: int | None = None,
         at_once: int = 1,
     ) -> Self:
         """A Restorer with trained weights.
@@ -143,18 +147,21 @@ class Restorer:
         picture = np.asarray(picture)
         if picture.ndim != 3 or picture.shape[-1] != 3:
             raise ValueError(f"A picture must be RGB, [h, w, 3]; got shape {picture.shape}.")
+        self.description.check_size(*picture.shape[:2])
         dtype = picture.dtype
         if np.issubdtype(dtype, np.floating):
-            # NaN fails both comparisons.
+            if np.isnan(picture).any():
+                raise ValueError("A picture must not hold NaN.")
             if not (picture.min() >= -_TOLERANCE and picture.max() <= 1 + _TOLERANCE):
                 raise ValueError(
                     f"A picture of floats must lie in [0, 1], got {picture.min()} to "
                     f"{picture.max()}; divide by 255 if it comes from 8 bits."
                 )
             picture = picture.astype(np.float32, copy=False)
-        elif dtype not in (np.uint8, np.uint16):
+        elif dtype.newbyteorder("=") in (np.uint8, np.uint16):
+            picture = picture.astype(dtype.newbyteorder("="), copy=False)
+        else:
             raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
-        self.description.check_size(*picture.shape[:2])
         return self._derain(picture).astype(dtype, copy=False)
 
     def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -162,7 +169,8 @@ class Restorer:
         size = picture.shape[:2]
         tiles = self._tiles(size)
         if tiles is not None:
-            return self._derain_tiles(picture, tiles)
+            with self._cutting:
+                return self._derain_tiles(picture, tiles)
         if self._has_own_program(size):
             return self._compute(picture, None, size)
         return self._derain_part(picture, size, self._canvas(size), (0, 0))
@@ -174,8 +182,8 @@ class Restorer:
             return size in self._own
 
     def _room(self) -> float:
-        """Pixels that may be derained at once."""
-        return available_bytes() / 2 / self._at_once / bytes_per_pixel(self.description)
+        """Pixels that may be derained at once, by all threads together."""
+        return available_bytes() / 2 / bytes_per_pixel(self.description)
 
     def _tiles(self, size: tuple[int, int]) -> Tiles | None:
         """The tiles to cut a picture into; None to leave it whole."""
@@ -185,12 +193,15 @@ class Restorer:
                 return None
             return square_tiles(size, self._tile, **options)
         room = self._room()
-        return None if math.prod(size) <= room else fitting_tiles(size, room, **options)
+        if math.prod(size) <= room / self._at_once:
+            return None
+        return fitting_tiles(size, room, **options)
 
     def _canvas(self, size: tuple[int, int]) -> tuple[int, ...]:
         """The canvas for a whole picture: a shared one, or the smallest where that is too large."""
         canvas = tuple(_canvas_side(side, self._unit) for side in size)
-        if math.prod(canvas) > self._room() or (self._tile and max(canvas) > self._tile):
+        room = self._room() / self._at_once
+        if math.prod(canvas) > room or (self._tile and max(canvas) > self._tile):
             return tuple(-(-side // self._unit) * self._unit for side in size)
         return canvas
 

@@ -32,9 +32,11 @@ def restorer(monkeypatch):
         at_once = []  # noqa: RUF012
 
         @classmethod
-        def from_pretrained(cls, path="bundled", *, at_once):  # the real one has a default too
-            if path == "missing":
-                raise ValueError("missing: no such weights; train some")
+        def from_pretrained(
+            cls, path="bundled", *, at_once, tile=None
+        ):  # the real one has a default too
+            if path in ("missing", ""):
+                raise ValueError(f"{path or 'an empty name'}: no such weights; train some")
             cls.asked.append(path)
             cls.at_once.append(at_once)
             return lambda rgb: rgb // 2
@@ -135,6 +137,14 @@ def test_derain_derains_two_pictures_of_a_batch_at_once(tmp_path, restorer):
     assert restorer.at_once == [1, 2]
 
 
+def test_a_batch_with_tiles_is_derained_one_by_one(tmp_path, restorer):
+    """They are asked for to save memory."""
+    for name in "abc":
+        picture(tmp_path / "in" / f"{name}.png")
+    assert derain(tmp_path / "in", "-o", tmp_path / "all", "--tile", "512") == 0
+    assert restorer.at_once == [1]
+
+
 def test_derain_skips_what_exists_without_loading_weights(tmp_path, capsys, restorer):
     source = picture(tmp_path / "a.png")
     assert derain(source, "-o", tmp_path / "out") == 0
@@ -165,6 +175,7 @@ def test_derain_is_quiet_when_told(tmp_path, capsys, restorer):
         (["a.png", "-o", "a.docx/b.pdf"], ".pdf"),
         (["a.png", "-o", "out", "--format", "psd"], ".psd"),
         (["a.png", "-o", "out", "--weights", "missing"], "no such weights"),
+        (["a.png", "-o", "out", "--weights", ""], "empty"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(

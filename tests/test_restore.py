@@ -52,7 +52,8 @@ def test_restorer_runs_the_model(restore):
         (np.zeros((1, 8, 3), np.uint8), ValueError, "at least 2x2"),
         (np.zeros((8, 8, 3), np.int32), TypeError, "int32"),
         (np.full((8, 8, 3), 255.0), ValueError, "divide by 255"),
-        (np.full((8, 8, 3), np.nan), ValueError, "nan"),
+        (np.full((8, 8, 3), np.nan), ValueError, "NaN"),
+        (np.zeros((0, 8, 3), np.float32), ValueError, "at least 2x2"),
     ],
 )
 def test_restorer_refuses(restore, picture, error, message):
@@ -150,11 +151,39 @@ def test_several_threads_derain_as_one_does():
 
 
 def test_threads_share_the_memory(monkeypatch):
-    restore = Restorer.from_pretrained(at_once=2)
-    room = 4 * 100 * 100 * bytes_per_pixel(restore.description)
+    """What is whole has a thread's share; what is cut has all, and is cut alone."""
+    alone, two = (Restorer.from_pretrained(overlap=16, at_once=n) for n in (1, 2))
+    room = 2 * 200 * 200 * bytes_per_pixel(two.description)
     monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: room)
-    assert restore._room() == 100 * 100
-    assert Restorer.from_pretrained()._room() == 2 * 100 * 100
+    assert alone._tiles((200, 200)) is None
+    assert two._tiles((200, 100)) is None
+    assert two._tiles((200, 101)) is not None
+    assert alone._tiles((300, 400)) == two._tiles((300, 400))
+    cutting = []
+
+    def cut(picture, tiles):
+        cutting.append(two._cutting.locked())
+        return picture
+
+    monkeypatch.setattr(two, "_derain_tiles", cut)
+    two(np.zeros((300, 400, 3), np.uint8))
+    assert cutting == [True]
+
+
+def test_numbers_of_the_other_byte_order_are_numbers(restore):
+    picture = np.random.default_rng(6).integers(0, 65536, (9, 12, 3), np.uint16)
+    for kind in (">u2", "<u2"):
+        derained = restore(picture.astype(kind))
+        assert derained.dtype == np.dtype(kind)
+        np.testing.assert_array_equal(derained, restore(picture))
+
+
+@pytest.mark.parametrize("changes", [{"scales": 5}, {"pooling": 3}])
+def test_networks_of_other_scales_have_an_overlap_that_fits(changes):
+    restore = Restorer(create_model(**{"channels": 16, "units": 1, "footprint": 3} | changes))
+    assert restore._overlap == 96
+    with pytest.raises(ValueError, match="overlap must be a multiple of"):
+        Restorer(create_model(channels=16, units=1, **changes), overlap=80)
 
 
 @pytest.mark.parametrize(
