@@ -1,6 +1,7 @@
 """Picture files and their headers: what is found, read, turned and refused."""
 
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -136,14 +137,23 @@ def test_files_inside_names_a_folder_that_cannot_be_listed(tmp_path, monkeypatch
         evaluate_predictions(tmp_path, Pairs([]))
 
 
+@pytest.mark.parametrize("name", ["a.png", "A.JPEG", "a.b.tif", "a.webp", "a.bmp", "a.jp2"])
+def test_has_picture_extension_of_what_is_read(name):
+    assert has_picture_extension(Path(name))
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.png", True), ("A.JPEG", True), ("a.b.tif", True), ("a.txt", False), ("png", False)],
+    "name", ["a.txt", "png", "a.pdf", "a.eps", "a.wmf", "a.h5", "a.hdf", "a.grib", "a.mpg"]
 )
-def test_has_picture_extension_tells_what_pillow_reads(name, expected):
-    assert has_picture_extension(Path(name)) is expected
+def test_has_picture_extension_of_what_is_not(name):
+    assert not has_picture_extension(Path(name))
 
 
-def test_has_picture_extension_is_false_for_what_is_only_written():
-    assert Image.registered_extensions()[".pdf"] == "PDF"
-    assert not has_picture_extension(Path("a.pdf"))
+def test_eps_by_the_name_of_a_picture_is_refused_and_not_run(tmp_path, monkeypatch):
+    run = mock.Mock()
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", run)
+    Image.new("RGB", (8, 8)).save(tmp_path / "evil.png", "EPS")
+    for read in (read_header, read_rgb):
+        with pytest.raises(PairError, match="cannot identify"):
+            read(tmp_path / "evil.png")
+    run.assert_not_called()

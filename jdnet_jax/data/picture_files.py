@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.messages import one_line, reason
-from jdnet_jax.pictures import stored_bits
+from jdnet_jax.pictures import picture_suffixes, readable_formats, stored_bits
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
@@ -64,15 +64,15 @@ def files_inside(folder: Path) -> list[Path]:
 
 
 def has_picture_extension(file: Path) -> bool:
-    """Whether Pillow has a reader for files that are called so; letter case does not count."""
-    return Image.registered_extensions().get(file.suffix.lower()) in Image.OPEN
+    """Whether files that are called so are read as pictures; letter case does not count."""
+    return file.suffix.lower() in picture_suffixes()
 
 
 def read_header(file: Path) -> PictureHeader:
     """Reads the header of a picture, not its pixels.
 
     Args:
-        file: any format that Pillow opens.
+        file: any of :func:`jdnet_jax.pictures.readable_formats`.
 
     Returns:
         Size after EXIF orientation.
@@ -82,7 +82,7 @@ def read_header(file: Path) -> PictureHeader:
         PairError: it has no single 8-bit RGB reading.
     """
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=readable_formats()) as image:
             return _accepted_header(image, str(file), file.read_bytes)
     except PairError:
         raise
@@ -106,7 +106,7 @@ def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.u
     name = name or (str(file) if isinstance(file, Path) else f"<{len(file)} bytes>")
     try:
         data = file if isinstance(file, bytes) else file.read_bytes()
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
             if _accepted_header(image, name, lambda: data).plain:
                 # The steps below copy the picture twice more.
                 return np.array(image)

@@ -4,7 +4,12 @@
 RGB in its place. Pictures are uint8 or uint16 here, in the sample values of the file.
 """
 
-from jdnet_jax.pictures.formats import is_picture_suffix, output_format, picture_suffixes
+from jdnet_jax.pictures.formats import (
+    is_picture_suffix,
+    output_format,
+    picture_suffixes,
+    readable_formats,
+)
 from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
 from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
 from jdnet_jax.pictures.read_16bit import stored_bits
@@ -22,6 +27,7 @@ __all__ = [
     "output_format",
     "picture_suffixes",
     "read_picture",
+    "readable_formats",
     "stored_bits",
     "write_picture",
 ]
