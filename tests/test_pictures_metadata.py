@@ -96,13 +96,14 @@ def test_metadata_is_kept(tmp_path, suffix, dtype):
         np.testing.assert_allclose(picture.dpi, (300, 150), atol=0.02)
     with Image.open(tmp_path / f"b{suffix}") as again:
         exif = again.getexif()
-        details, place = exif.get_ifd(34665), exif.get_ifd(34853)
+        details, place, kind = (exif.get_ifd(tag) for tag in (34665, 34853, 40965))
         assert again.info["icc_profile"] == profile
     assert (exif[271], exif[306]) == ("Maker", "2020:01:02 03:04:05")
     assert 274 not in exif
     assert details[36867] == "2020:01:02 03:04:05"
     assert details[37500] == b"note" * 9
     assert place[2] == (51.0, 30.0, 12.5)
+    assert kind[1] == "R98"
 
 
 def test_exif_layout_tags_are_left_out(tmp_path):

@@ -15,6 +15,7 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.formats import Format
+from jdnet_jax.pictures.metadata import sub_directory
 from jdnet_jax.pictures.picture import Picture, Samples
 from jdnet_jax.pictures.read_16bit import quiet_opencv
 
@@ -126,7 +127,7 @@ def _tiff(samples: Samples, picture: Picture) -> bytes:
     exif = Image.Exif()
     exif.load(picture.exif)
     for tag, value in exif.items():
-        directory[tag] = exif.get_ifd(tag) if tag in (IFD.Exif, IFD.GPSInfo) else value
+        directory[tag] = sub_directory(exif, tag) if tag in (IFD.Exif, IFD.GPSInfo) else value
     directory[256], directory[257] = width, height
     directory[258] = (8 * samples.dtype.itemsize,) * channels
     directory[259] = 8  # deflate

@@ -65,7 +65,7 @@ def orientation_and_exif(load: Callable[[], Image.Exif]) -> tuple[int, bytes]:
         orientation = int(exif.get(ORIENTATION, 1))
         for tag in exif:
             if tag in (IFD.Exif, IFD.GPSInfo):
-                kept[tag] = _directory(exif, tag)
+                kept[tag] = sub_directory(exif, tag)
             elif tag not in _NOT_KEPT:
                 kept[tag] = exif[tag]
         return orientation, kept.tobytes() if len(kept) else b""
@@ -74,7 +74,8 @@ def orientation_and_exif(load: Callable[[], Image.Exif]) -> tuple[int, bytes]:
         return 1, b""
 
 
-def _directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+def sub_directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    """The tags below the tag of a directory. Those of Interoperability are a directory in it."""
     directory = dict(exif.get_ifd(tag))
     if IFD.Interop in directory:
         directory[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
