@@ -106,6 +106,15 @@ def test_metadata_is_kept(tmp_path, suffix, dtype):
     assert kind[1] == "R98"
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_without_resolution_has_none(tmp_path, dtype):
+    rgb = noise((8, 9, 3), dtype)
+    write_picture(tmp_path / "a.tif", Picture(rgb, None, False, "PNG"), rgb)
+    assert identity(tmp_path / "a.tif", tmp_path / "b.png").dpi is None
+    with Image.open(tmp_path / "b.png") as again:
+        assert "dpi" not in again.info
+
+
 def test_exif_layout_tags_are_left_out(tmp_path):
     # A TIFF's first directory is its EXIF block: none of how it stores its samples may travel on.
     tifffile.imwrite(tmp_path / "a.tif", noise((8, 9, 3)), photometric="rgb", software="maker")

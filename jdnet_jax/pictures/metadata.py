@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.picture import Samples
 
 ORIENTATION = 274
+_RESOLUTION = {282, 283}  # horizontal and vertical
 
 # Tags of the first directory that describe how the samples of that one file are stored (a TIFF's
 # EXIF block is the file's own directory), or that are kept as something else: 274 is applied,
@@ -80,6 +81,13 @@ def sub_directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
     if IFD.Interop in directory:
         directory[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
     return directory
+
+
+def told_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch where the file tells them: of a TIFF that does not, Pillow says 1."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and not _RESOLUTION.issubset(image.tag_v2):
+        return None
+    return resolution(image.info.get("dpi"))
 
 
 def resolution(dpi: Any) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import orientation_and_exif, resolution, upright
+from jdnet_jax.pictures.metadata import orientation_and_exif, told_dpi, upright
 from jdnet_jax.pictures.picture import (
     JpegSettings,
     Picture,
@@ -194,7 +194,7 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
             orientation,
             exif,
             icc_profile,
-            resolution(image.info.get("dpi")),
+            told_dpi(image),
             _jpeg_settings(image),
         )
 
