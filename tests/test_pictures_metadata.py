@@ -91,9 +91,8 @@ def test_metadata_is_kept(tmp_path, suffix, dtype):
         picture = identity(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
     assert picture.icc_profile == profile
     assert picture.rgb.shape == (9, 8, 3)  # orientation 6 was in the first file
-    if suffix not in (".webp", ".avif"):  # which have no resolution
-        # PNG stores whole pixels per metre.
-        np.testing.assert_allclose(picture.dpi, (300, 150), atol=0.02)
+    # PNG stores whole pixels per metre.
+    np.testing.assert_allclose(picture.dpi, (300, 150), atol=0.02)
     with Image.open(tmp_path / f"b{suffix}") as again:
         exif = again.getexif()
         details, place, kind = (exif.get_ifd(tag) for tag in (34665, 34853, 40965))
@@ -113,6 +112,28 @@ def test_tiff_without_resolution_has_none(tmp_path, dtype):
     assert identity(tmp_path / "a.tif", tmp_path / "b.png").dpi is None
     with Image.open(tmp_path / "b.png") as again:
         assert "dpi" not in again.info
+
+
+@pytest.mark.parametrize("unit", [None, 2, 3])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".avif", ".jpg"])
+def test_resolution_that_only_the_exif_block_tells_is_kept(tmp_path, suffix, unit):
+    exif = Image.Exif()
+    exif[282], exif[283] = (300.0, 150.0) if unit != 3 else (300 / 2.54, 150 / 2.54)
+    if unit:
+        exif[296] = unit
+    Image.fromarray(noise((8, 9, 3))).save(tmp_path / f"a{suffix}", exif=exif)
+    for output in (".png", ".webp", ".avif", ".jpg", ".tif"):
+        identity(tmp_path / f"a{suffix}", tmp_path / f"b{output}")
+        dpi = read_picture(tmp_path / f"b{output}").dpi
+        np.testing.assert_allclose(dpi, (300, 150), atol=0.02)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_exif_block_without_a_resolution_gives_none(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 300.0, 150.0, 1  # of no unit: only how high for its width
+    Image.fromarray(noise((8, 9, 3))).save(tmp_path / f"a{suffix}", exif=exif)
+    assert read_picture(tmp_path / f"a{suffix}").dpi is None
 
 
 def test_exif_layout_tags_are_left_out(tmp_path):

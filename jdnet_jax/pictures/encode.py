@@ -15,11 +15,12 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.formats import Format
-from jdnet_jax.pictures.metadata import sub_directory
+from jdnet_jax.pictures.metadata import exif_with_dpi, sub_directory
 from jdnet_jax.pictures.picture import Picture, Samples
 from jdnet_jax.pictures.read_16bit import quiet_opencv
 
 _BARE_JPEG2000 = {".j2k", ".j2c", ".jpc"}  # a codestream without the boxes of a .jp2
+_DPI_IN_EXIF = {"WEBP", "AVIF"}  # which have no other place for it
 
 
 def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> bytes:
@@ -59,11 +60,13 @@ def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> b
 
 def _options(picture: Picture, target: Format, suffix: str) -> dict[str, Any]:
     options: dict[str, Any] = dict(target.options)
+    exif = picture.exif
     if picture.dpi is not None:
         options["dpi"] = picture.dpi
+        exif = exif_with_dpi(exif, picture.dpi) if target.name in _DPI_IN_EXIF else exif
     if target.metadata:
         options |= {"icc_profile": picture.icc_profile} if picture.icc_profile else {}
-        options |= {"exif": picture.exif} if picture.exif else {}
+        options |= {"exif": exif} if exif else {}
     if target.name == "JPEG" and picture.jpeg is not None:
         options["qtables"] = picture.jpeg.tables
         options["subsampling"] = picture.jpeg.subsampling

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import orientation_and_exif, told_dpi, upright
+from jdnet_jax.pictures.metadata import exif_block, told_dpi, upright
 from jdnet_jax.pictures.picture import (
     JpegSettings,
     Picture,
@@ -171,7 +171,7 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
         exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
         return exif
 
-    _, kept = orientation_and_exif(load)
+    kept = exif_block(load).kept
     return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
 
 
@@ -187,14 +187,14 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
         if samples is None:
             samples, icc_profile = _pillow_samples(path, image, icc_profile)
         # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
-        orientation, exif = orientation_and_exif(image.getexif)
+        exif = exif_block(image.getexif)
         return _Decoded(
             samples,
             image.format or "",
-            orientation,
-            exif,
+            exif.orientation,
+            exif.kept,
             icc_profile,
-            told_dpi(image),
+            told_dpi(image) or exif.dpi,
             _jpeg_settings(image),
         )
 
