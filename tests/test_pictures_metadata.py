@@ -136,6 +136,22 @@ def test_exif_block_without_a_resolution_gives_none(tmp_path, suffix):
     assert read_picture(tmp_path / f"a{suffix}").dpi is None
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [(".jpg", np.uint8), (".tif", np.uint8), (".tif", np.uint16)]
+)
+def test_exif_block_tells_the_size_of_the_upright_picture(tmp_path, suffix, dtype, orientation):
+    exif = Image.Exif()
+    exif[274], exif[34665] = orientation, {40962: 9, 40963: 8}
+    image = Image.fromarray(noise((8, 9), dtype))
+    image.save(tmp_path / f"a{suffix}", exif=exif.tobytes())
+    identity(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as again:
+        details = again.getexif().get_ifd(34665)
+        assert again.size == ((8, 9) if orientation > 5 else (9, 8))
+        assert (details[40962], details[40963]) == again.size
+
+
 def test_exif_layout_tags_are_left_out(tmp_path):
     # A TIFF's first directory is its EXIF block: none of how it stores its samples may travel on.
     tifffile.imwrite(tmp_path / "a.tif", noise((8, 9, 3)), photometric="rgb", software="maker")

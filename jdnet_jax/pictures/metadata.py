@@ -63,8 +63,10 @@ class ExifBlock(NamedTuple):
     kept: bytes = b""
 
 
-def exif_block(load: Callable[[], Image.Exif]) -> ExifBlock:
-    """The EXIF block that `load` gives.
+def exif_block(load: Callable[[], Image.Exif], samples: Samples) -> ExifBlock:
+    """The EXIF block that `load` gives, of a picture that is stored as these samples.
+
+    Where it tells the picture's size, that becomes the size of the upright one.
 
     Many cameras and programs write damaged EXIF blocks. Such a block is left out, with a warning:
     the picture itself is whole.
@@ -75,9 +77,14 @@ def exif_block(load: Callable[[], Image.Exif]) -> ExifBlock:
         orientation = int(exif.get(ORIENTATION, 1))
         inches = {2: 1, 3: 1 / 2.54}.get(exif.get(_UNIT, 2), math.inf)  # no other unit is one
         dpi = resolution(float(exif.get(tag, 0)) / inches for tag in _RESOLUTION)
+        height, width = samples.shape[:2]
+        if orientation in (5, 6, 7, 8):  # on its side
+            height, width = width, height
+        size = {40962: width, 40963: height}
         for tag in exif:
             if tag in (IFD.Exif, IFD.GPSInfo):
-                kept[tag] = sub_directory(exif, tag)
+                directory = sub_directory(exif, tag)
+                kept[tag] = directory | {side: size[side] for side in size if side in directory}
             elif tag not in _NOT_KEPT:
                 kept[tag] = exif[tag]
         return ExifBlock(orientation, dpi, kept.tobytes() if len(kept) else b"")

@@ -171,7 +171,7 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
         exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
         return exif
 
-    kept = exif_block(load).kept
+    kept = exif_block(load, tiff.samples).kept
     return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
 
 
@@ -187,7 +187,7 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
         if samples is None:
             samples, icc_profile = _pillow_samples(path, image, icc_profile)
         # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
-        exif = exif_block(image.getexif)
+        exif = exif_block(image.getexif, samples)
         return _Decoded(
             samples,
             image.format or "",
