@@ -222,3 +222,27 @@ def test_write_picture_refuses_to_lose_a_colour_profile(tmp_path):
     with pytest.raises(PictureError, match="grey"):
         check_output("a.webp", Picture(rgb, None, True, "PNG", icc_profile=grey))
     assert check_output("a.png", Picture(rgb, None, True, "PNG", icc_profile=grey)) == 1
+
+
+@pytest.mark.parametrize(("source", "mode", "output", "expected"), [
+    ("a.png", "P", "b.png", "RGB"),
+    ("a.png", "L", "b.png", "RGB"),
+    ("a.png", "LA", "b.png", "RGBA"),
+    ("a.png", "P", "b.tif", "RGB"),
+    ("a.png", "P", "b.jpg", "RGB"),
+    ("a.jpg", "L", "b.jpg", "RGB"),
+    ("a.png", "P", "b.pgm", "L"),  # which holds no profile
+])  # fmt: skip
+def test_grey_with_a_profile_of_colours_is_written_in_colour(
+    tmp_path, source, mode, output, expected
+):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(noise((8, 9))).convert(mode)
+    image.save(tmp_path / source, icc_profile=profile)
+    picture = identity(tmp_path / source, tmp_path / output)
+    with Image.open(tmp_path / output) as again:
+        assert again.mode == expected
+        assert again.info.get("icc_profile") == (None if expected == "L" else profile)
+    tolerance = 10 if output == "b.jpg" else 0
+    rgb = read_picture(tmp_path / output).rgb
+    np.testing.assert_allclose(rgb.astype(int), picture.rgb, atol=tolerance)
