@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from made_pictures import (
     identity,
     noise,
     oriented,
+    picture_of,
     pillow_bytes,
     refused,
     save,
@@ -150,6 +152,16 @@ def test_exif_block_tells_the_size_of_the_upright_picture(tmp_path, suffix, dtyp
         details = again.getexif().get_ifd(34665)
         assert again.size == ((8, 9) if orientation > 5 else (9, 8))
         assert (details[40962], details[40963]) == again.size
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_bmp_keeps_its_resolution(tmp_path, channels):
+    picture = picture_of(noise((8, 9, channels)))
+    write_picture(tmp_path / "a.png", replace(picture, dpi=(300, 150)), picture.rgb)
+    identity(tmp_path / "a.png", tmp_path / "b.bmp")
+    again = read_picture(tmp_path / "b.bmp")
+    np.testing.assert_allclose(again.dpi, (300, 150), atol=0.02)
+    np.testing.assert_array_equal(again.samples(), picture.samples())
 
 
 def test_exif_layout_tags_are_left_out(tmp_path):

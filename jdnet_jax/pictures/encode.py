@@ -51,11 +51,23 @@ def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> b
             # 1000 thousandths of the size, that is losslessly.
             return _opencv(samples, ".jp2", [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
     if target.name == "BMP" and samples.shape[-1] == 4:
-        return _opencv(samples, ".bmp", [])  # Pillow writes an alpha channel that readers ignore
+        return _bmp_with_alpha(samples, picture)
     file = io.BytesIO()
     image = Image.fromarray(samples[..., 0] if grey else samples)
     image.save(file, target.name, **_options(picture, target, suffix))
     return file.getvalue()
+
+
+def _bmp_with_alpha(samples: Samples, picture: Picture) -> bytes:
+    """OpenCV's, with the resolution: Pillow writes an alpha channel that readers ignore."""
+    data = bytearray(_opencv(samples, ".bmp", []))
+    if picture.dpi is not None:  # 38 is where the header has it, in pixels per metre
+        struct.pack_into("<ii", data, 38, *_per_metre(picture.dpi))
+    return bytes(data)
+
+
+def _per_metre(dpi: tuple[float, float]) -> list[int]:
+    return [round(value / 0.0254) for value in dpi]
 
 
 def _options(picture: Picture, target: Format, suffix: str) -> dict[str, Any]:
@@ -109,8 +121,7 @@ def _png_16bit(samples: Samples, picture: Picture) -> bytes:
     if picture.icc_profile:
         chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc_profile)))
     if picture.dpi is not None:
-        per_metre = [round(value / 0.0254) for value in picture.dpi]
-        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
+        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *_per_metre(picture.dpi), 1)))
     if picture.exif:
         chunks.append(chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
     chunks += [chunk(b"IDAT", zlib.compress(filtered.tobytes())), chunk(b"IEND", b"")]
