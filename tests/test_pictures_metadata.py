@@ -164,6 +164,15 @@ def test_bmp_keeps_its_resolution(tmp_path, channels):
     np.testing.assert_array_equal(again.samples(), picture.samples())
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_exif_block_of_a_bigtiff_is_kept(tmp_path, dtype):
+    options = {"bigtiff": True, "photometric": "rgb", "software": "maker"}
+    tifffile.imwrite(tmp_path / "a.tif", noise((8, 9, 3), dtype), **options)
+    identity(tmp_path / "a.tif", tmp_path / "b.tif")
+    with Image.open(tmp_path / "b.tif") as again:
+        assert again.getexif()[305] == "maker"
+
+
 def test_exif_layout_tags_are_left_out(tmp_path):
     # A TIFF's first directory is its EXIF block: none of how it stores its samples may travel on.
     tifffile.imwrite(tmp_path / "a.tif", noise((8, 9, 3)), photometric="rgb", software="maker")

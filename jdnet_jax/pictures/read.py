@@ -165,13 +165,7 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
     tiff = tiff_samples(path, data) if data.startswith(_TIFF_SIGNATURES) else None
     if tiff is None:
         return None
-
-    def load() -> Image.Exif:
-        exif = Image.Exif()
-        exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
-        return exif
-
-    kept = exif_block(load, tiff.samples).kept
+    kept = exif_block(tiff.exif, tiff.samples).kept
     return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
 
 

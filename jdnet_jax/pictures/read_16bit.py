@@ -145,12 +145,16 @@ def _decode(path: str | PathLike[str], data: bytes) -> NDArray[np.uint16]:
 
 
 class TiffSamples(NamedTuple):
-    """A 16-bit TIFF: uint16 [h, w, c] as stored, and the tags that say how to see them."""
+    """A 16-bit TIFF: uint16 [h, w, c] as stored, and the tags that say how to see them.
+
+    `exif` reads its EXIF block and raises what Pillow does on a damaged one.
+    """
 
     samples: NDArray[np.uint16]
     orientation: int
     icc_profile: bytes | None
     dpi: tuple[float, float] | None
+    exif: Callable[[], Image.Exif]
 
 
 def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
@@ -191,6 +195,7 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
             int(_tag(page, ORIENTATION, 1)),
             _tag(page, 34675, None),
             _tiff_dpi(page),
+            functools.partial(_tiff_exif, data, page),
         )
 
 
@@ -203,6 +208,14 @@ def _tiff_dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
     """Dots per inch, where the resolution has a unit (2: inch, 3: centimetre)."""
     known = int(_tag(page, 296, 2)) in (2, 3) and 282 in page.tags and 283 in page.tags
     return resolution(page.get_resolution(unit=tifffile.RESUNIT.INCH)) if known else None
+
+
+def _tiff_exif(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
+    """The page's own directory: an EXIF block is a TIFF file without a picture."""
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    exif.load_from_fp(io.BytesIO(data), page.offset)
+    return exif
 
 
 def _tiff_page_samples(
