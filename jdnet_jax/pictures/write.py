@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from jdnet_jax.pictures.encode import encode
-from jdnet_jax.pictures.formats import LOSSLESS, output_channels, output_format
+from jdnet_jax.pictures.formats import LOSSLESS, format_in_words, output_channels, output_format
 from jdnet_jax.pictures.metadata import profile_is_grey, profile_name
 from jdnet_jax.pictures.picture import Picture, PictureError, Samples
 from jdnet_jax.whole_files import write_whole
@@ -36,14 +36,12 @@ def check_output(path: str | PathLike[str], picture: Picture) -> int:
     channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
     if profile is None:
         return channels
-    name = profile_name(profile)
+    name, kind = profile_name(profile), format_in_words(path)
     if not target.metadata and "srgb" not in name.lower():
-        problem = f"{target.name} is written without the picture's colour profile ({name!r})"
+        problem = f"{kind} is written without the picture's colour profile ({name!r})"
         raise PictureError(path, problem, LOSSLESS)
     if channels != held and profile_is_grey(profile):
-        problem = (
-            f"{target.name} holds no grey, and the picture's colour profile ({name!r}) is grey"
-        )
+        problem = f"{kind} holds no grey, and the picture's colour profile ({name!r}) is grey"
         raise PictureError(path, problem, LOSSLESS)
     return channels
 
