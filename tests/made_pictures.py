@@ -94,7 +94,8 @@ def oriented(folder, name, samples, orientation):
 def whole_exif():
     exif = Image.Exif()
     exif[271], exif[272], exif[274], exif[306] = "Maker", "Müller", 6, "2020:01:02 03:04:05"
-    exif[34665] = {33434: (1, 125), 36867: "2020:01:02 03:04:05", 37500: b"note" * 9, 40962: 9}
+    exif[34665] = {33434: (1, 125), 36867: "2020:01:02 03:04:05", 37500: b"note" * 9, 40962: 9,
+                   40965: {1: "R98", 2: b"0100"}}  # fmt: skip
     exif[34853] = {1: "N", 2: (51.0, 30.0, 12.5)}
     return exif
 

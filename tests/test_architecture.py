@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "ssim": set(),
     "losses": {"ssim"},
     "metrics": {"ssim"},
-    "data": set(),
+    "data": {"pictures"},
     "pictures": set(),
     "programs": set(),
     "weights": {"models"},

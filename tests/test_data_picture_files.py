@@ -1,9 +1,12 @@
 """Picture files and their headers: what is found, read, turned and refused."""
 
 from pathlib import Path
+from unittest import mock
 
+import cv2
 import numpy as np
 import pytest
+import tifffile
 from flat_pairs import Pairs
 from noise_pairs import HEIGHT, WIDTH, make_pair, save
 from picture_folders import lock
@@ -33,14 +36,25 @@ def test_read_rgb_grey_and_palette_turned_to_rgb(tmp_path, mode):
     assert not read_header(tmp_path / "a.png").plain
 
 
-def test_read_rgb_sixteen_bits_refused(tmp_path):
-    cv2 = pytest.importorskip("cv2")  # Pillow does not write 16-bit RGB
-    deep = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint16).reshape(HEIGHT, WIDTH, 3) * 90
-    for name, picture in (("rgb.png", deep), ("rgb.tif", deep), ("grey.png", deep[..., 0])):
-        cv2.imwrite(str(tmp_path / name), picture)
-        for read in (read_header, read_rgb):
-            with pytest.raises(PairError, match=rf"{name}.*more than 8 bits"):
-                read(tmp_path / name)
+@pytest.mark.parametrize("kind", ["png", "tif", "ppm", "jp2", "avif", "planar.tif", "grey.png"])
+def test_read_rgb_more_than_eight_bits_refused(tmp_path, kind):
+    deep = np.random.default_rng(0).integers(0, 1024, (32, 32, 3), np.uint16)
+    file = tmp_path / f"a.{kind}"
+    if kind == "planar.tif":
+        tifffile.imwrite(file, deep.transpose(2, 0, 1), photometric="rgb", planarconfig="separate")
+    else:  # Pillow does not write 16-bit RGB
+        options = [cv2.IMWRITE_AVIF_DEPTH, 10] if kind == "avif" else []
+        cv2.imwrite(str(file), deep[..., 0] if kind == "grey.png" else deep, options)
+    for read, what in ((read_header, file), (read_rgb, file), (read_rgb, file.read_bytes())):
+        with pytest.raises(PairError, match="more than 8 bits"):
+            read(what)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ppm", ".jp2", ".avif", ".sgi", ".bmp", ".webp"])
+def test_read_rgb_eight_bits_of_other_formats(tmp_path, suffix):
+    save(np.full((8, 9, 3), 77, np.uint8), tmp_path / f"a{suffix}")
+    assert read_header(tmp_path / f"a{suffix}") == (8, 9, False)
+    np.testing.assert_allclose(read_rgb(tmp_path / f"a{suffix}").astype(int), 77, atol=2)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
@@ -123,14 +137,23 @@ def test_files_inside_names_a_folder_that_cannot_be_listed(tmp_path, monkeypatch
         evaluate_predictions(tmp_path, Pairs([]))
 
 
+@pytest.mark.parametrize("name", ["a.png", "A.JPEG", "a.b.tif", "a.webp", "a.bmp", "a.jp2"])
+def test_has_picture_extension_of_what_is_read(name):
+    assert has_picture_extension(Path(name))
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.png", True), ("A.JPEG", True), ("a.b.tif", True), ("a.txt", False), ("png", False)],
+    "name", ["a.txt", "png", "a.pdf", "a.eps", "a.wmf", "a.h5", "a.hdf", "a.grib", "a.mpg"]
 )
-def test_has_picture_extension_tells_what_pillow_reads(name, expected):
-    assert has_picture_extension(Path(name)) is expected
+def test_has_picture_extension_of_what_is_not(name):
+    assert not has_picture_extension(Path(name))
 
 
-def test_has_picture_extension_is_false_for_what_is_only_written():
-    assert Image.registered_extensions()[".pdf"] == "PDF"
-    assert not has_picture_extension(Path("a.pdf"))
+def test_eps_by_the_name_of_a_picture_is_refused_and_not_run(tmp_path, monkeypatch):
+    run = mock.Mock()
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", run)
+    Image.new("RGB", (8, 8)).save(tmp_path / "evil.png", "EPS")
+    for read in (read_header, read_rgb):
+        with pytest.raises(PairError, match="cannot identify"):
+            read(tmp_path / "evil.png")
+    run.assert_not_called()

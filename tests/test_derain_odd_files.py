@@ -211,10 +211,10 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, weights, capfd, monkeypa
     if os.geteuid() == 0:  # may read everything
         open_file = Path.open
 
-        def refuse(path, *arguments):
+        def refuse(path, *arguments, **options):
             if path.name == "a.png":
                 raise PermissionError(errno.EACCES, "Permission denied", str(path))
-            return open_file(path, *arguments)
+            return open_file(path, *arguments, **options)
 
         monkeypatch.setattr(Path, "open", refuse)
     assert derain(tmp_path / "in", "-o", tmp_path / "out", "--weights", weights, "--quiet") == 1

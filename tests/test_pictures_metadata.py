@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from made_pictures import (
     identity,
     noise,
     oriented,
+    picture_of,
     pillow_bytes,
     refused,
     save,
@@ -91,18 +93,84 @@ def test_metadata_is_kept(tmp_path, suffix, dtype):
         picture = identity(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
     assert picture.icc_profile == profile
     assert picture.rgb.shape == (9, 8, 3)  # orientation 6 was in the first file
-    if suffix not in (".webp", ".avif"):  # which have no resolution
-        # PNG stores whole pixels per metre.
-        np.testing.assert_allclose(picture.dpi, (300, 150), atol=0.02)
+    # PNG stores whole pixels per metre.
+    np.testing.assert_allclose(picture.dpi, (300, 150), atol=0.02)
     with Image.open(tmp_path / f"b{suffix}") as again:
         exif = again.getexif()
-        details, place = exif.get_ifd(34665), exif.get_ifd(34853)
+        details, place, kind = (exif.get_ifd(tag) for tag in (34665, 34853, 40965))
         assert again.info["icc_profile"] == profile
     assert (exif[271], exif[306]) == ("Maker", "2020:01:02 03:04:05")
     assert 274 not in exif
     assert details[36867] == "2020:01:02 03:04:05"
     assert details[37500] == b"note" * 9
     assert place[2] == (51.0, 30.0, 12.5)
+    assert kind[1] == "R98"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_without_resolution_has_none(tmp_path, dtype):
+    rgb = noise((8, 9, 3), dtype)
+    write_picture(tmp_path / "a.tif", Picture(rgb, None, False, "PNG"), rgb)
+    assert identity(tmp_path / "a.tif", tmp_path / "b.png").dpi is None
+    with Image.open(tmp_path / "b.png") as again:
+        assert "dpi" not in again.info
+
+
+@pytest.mark.parametrize("unit", [None, 2, 3])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".avif", ".jpg"])
+def test_resolution_that_only_the_exif_block_tells_is_kept(tmp_path, suffix, unit):
+    exif = Image.Exif()
+    exif[282], exif[283] = (300.0, 150.0) if unit != 3 else (300 / 2.54, 150 / 2.54)
+    if unit:
+        exif[296] = unit
+    Image.fromarray(noise((8, 9, 3))).save(tmp_path / f"a{suffix}", exif=exif)
+    for output in (".png", ".webp", ".avif", ".jpg", ".tif"):
+        identity(tmp_path / f"a{suffix}", tmp_path / f"b{output}")
+        dpi = read_picture(tmp_path / f"b{output}").dpi
+        np.testing.assert_allclose(dpi, (300, 150), atol=0.02)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_exif_block_without_a_resolution_gives_none(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = 300.0, 150.0, 1  # of no unit: only how high for its width
+    Image.fromarray(noise((8, 9, 3))).save(tmp_path / f"a{suffix}", exif=exif)
+    assert read_picture(tmp_path / f"a{suffix}").dpi is None
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [(".jpg", np.uint8), (".tif", np.uint8), (".tif", np.uint16)]
+)
+def test_exif_block_tells_the_size_of_the_upright_picture(tmp_path, suffix, dtype, orientation):
+    exif = Image.Exif()
+    exif[274], exif[34665] = orientation, {40962: 9, 40963: 8}
+    image = Image.fromarray(noise((8, 9), dtype))
+    image.save(tmp_path / f"a{suffix}", exif=exif.tobytes())
+    identity(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    with Image.open(tmp_path / f"b{suffix}") as again:
+        details = again.getexif().get_ifd(34665)
+        assert again.size == ((8, 9) if orientation > 5 else (9, 8))
+        assert (details[40962], details[40963]) == again.size
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_bmp_keeps_its_resolution(tmp_path, channels):
+    picture = picture_of(noise((8, 9, channels)))
+    write_picture(tmp_path / "a.png", replace(picture, dpi=(300, 150)), picture.rgb)
+    identity(tmp_path / "a.png", tmp_path / "b.bmp")
+    again = read_picture(tmp_path / "b.bmp")
+    np.testing.assert_allclose(again.dpi, (300, 150), atol=0.02)
+    np.testing.assert_array_equal(again.samples(), picture.samples())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_exif_block_of_a_bigtiff_is_kept(tmp_path, dtype):
+    options = {"bigtiff": True, "photometric": "rgb", "software": "maker"}
+    tifffile.imwrite(tmp_path / "a.tif", noise((8, 9, 3), dtype), **options)
+    identity(tmp_path / "a.tif", tmp_path / "b.tif")
+    with Image.open(tmp_path / "b.tif") as again:
+        assert again.getexif()[305] == "maker"
 
 
 def test_exif_layout_tags_are_left_out(tmp_path):
@@ -175,3 +243,27 @@ def test_write_picture_refuses_to_lose_a_colour_profile(tmp_path):
     with pytest.raises(PictureError, match="grey"):
         check_output("a.webp", Picture(rgb, None, True, "PNG", icc_profile=grey))
     assert check_output("a.png", Picture(rgb, None, True, "PNG", icc_profile=grey)) == 1
+
+
+@pytest.mark.parametrize(("source", "mode", "output", "expected"), [
+    ("a.png", "P", "b.png", "RGB"),
+    ("a.png", "L", "b.png", "RGB"),
+    ("a.png", "LA", "b.png", "RGBA"),
+    ("a.jpg", "L", "b.png", "RGB"),
+    ("a.png", "P", "b.tif", "L"),
+    ("a.jpg", "L", "b.jpg", "L"),
+    ("a.png", "P", "b.pgm", "L"),  # which holds no profile
+])  # fmt: skip
+def test_grey_with_a_profile_of_colours_is_written_in_colour_where_it_has_to_be(
+    tmp_path, source, mode, output, expected
+):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = Image.fromarray(noise((8, 9))).convert(mode)
+    image.save(tmp_path / source, icc_profile=profile)
+    picture = identity(tmp_path / source, tmp_path / output)
+    with Image.open(tmp_path / output) as again:
+        assert again.mode == expected
+        assert again.info.get("icc_profile") == (None if output == "b.pgm" else profile)
+    tolerance = 10 if output == "b.jpg" else 0
+    rgb = read_picture(tmp_path / output).rgb
+    np.testing.assert_allclose(rgb.astype(int), picture.rgb, atol=tolerance)

@@ -65,9 +65,9 @@ class _InMemoryPhotographs:
 class FolderPhotographs(_InMemoryPhotographs):
     """The pictures of a folder and of all folders in it, sorted by path.
 
-    A picture is a file whose extension Pillow has a reader for; other files (a read-me, a licence)
-    and hidden files and folders are no part of the set. Names are paths in the folder without the
-    extension. EXIF orientation is applied.
+    A picture is a file with the extension of one; other files (a read-me, a licence) and hidden
+    files and folders are no part of the set. Names are paths in the folder without the extension.
+    EXIF orientation is applied.
 
     Args:
         path: the folder.
@@ -94,7 +94,7 @@ class FolderPhotographs(_InMemoryPhotographs):
         if not files:
             raise ValueError(
                 f"{folder}: a folder of photographs holds at least one picture, and this one has"
-                f" no file with an extension that Pillow reads; give the folder of the pictures"
+                f" no file with the extension of one; give the folder of the pictures"
             )
         super().__init__(files.items(), num_threads=num_threads)
 

@@ -7,6 +7,7 @@ or cut, drop or blend), and a silent choice would change the scores: they are re
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.messages import one_line, reason
+from jdnet_jax.pictures import picture_suffixes, readable_formats, stored_bits
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
@@ -62,15 +64,15 @@ def files_inside(folder: Path) -> list[Path]:
 
 
 def has_picture_extension(file: Path) -> bool:
-    """Whether Pillow has a reader for files that are called so; letter case does not count."""
-    return Image.registered_extensions().get(file.suffix.lower()) in Image.OPEN
+    """Whether files that are called so are read as pictures; letter case does not count."""
+    return file.suffix.lower() in picture_suffixes()
 
 
 def read_header(file: Path) -> PictureHeader:
     """Reads the header of a picture, not its pixels.
 
     Args:
-        file: any format that Pillow opens.
+        file: any of :func:`jdnet_jax.pictures.readable_formats`.
 
     Returns:
         Size after EXIF orientation.
@@ -80,8 +82,8 @@ def read_header(file: Path) -> PictureHeader:
         PairError: it has no single 8-bit RGB reading.
     """
     try:
-        with Image.open(file) as image:
-            return _accepted_header(image, str(file))
+        with Image.open(file, formats=readable_formats()) as image:
+            return _accepted_header(image, str(file), file.read_bytes)
     except PairError:
         raise
     except Exception as error:  # on damaged data Pillow raises anything, AttributeError included
@@ -103,8 +105,10 @@ def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.u
     """
     name = name or (str(file) if isinstance(file, Path) else f"<{len(file)} bytes>")
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
-            if _accepted_header(image, name).plain:  # the steps below copy the picture twice more
+        data = file if isinstance(file, bytes) else file.read_bytes()
+        with Image.open(io.BytesIO(data), formats=readable_formats()) as image:
+            if _accepted_header(image, name, lambda: data).plain:
+                # The steps below copy the picture twice more.
                 return np.array(image)
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except PairError:
@@ -120,11 +124,9 @@ def png_bytes(picture: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _accepted_header(image: Image.Image, name: str) -> PictureHeader:
-    # Pillow opens 16-bit RGB files in mode "RGB" and drops the low byte; only the raw mode of its
-    # decoder tells.
-    raw_modes = [str(tile[3]) for tile in getattr(image, "tile", ())]
-    if image.mode.startswith(("I", "F")) or any(";16" in raw for raw in raw_modes):
+def _accepted_header(image: Image.Image, name: str, data: Callable[[], bytes]) -> PictureHeader:
+    # Pillow opens 16-bit RGB files in mode "RGB" and drops the low byte.
+    if image.mode.startswith(("I", "F")) or stored_bits(image, data) > 8:
         raise PairError(
             f"{name}: pairs are 8-bit pictures, this one has more than 8 bits a channel"
             f" (mode {image.mode}); convert it to 8 bits with the scaling you want"

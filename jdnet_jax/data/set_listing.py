@@ -30,6 +30,7 @@ from jdnet_jax.data.picture_files import (
     read_header,
 )
 from jdnet_jax.data.set_identity import Split, split_of
+from jdnet_jax.pictures import readable_formats
 
 
 class FileHeader(NamedTuple):
@@ -250,7 +251,7 @@ def _header_or_error(file: Path) -> FileHeader | PairError:
         height, width, _ = read_header(file)
     except PairError as error:
         return error
-    with Image.open(file) as image:
+    with Image.open(file, formats=readable_formats()) as image:
         return FileHeader(height, width, image.format or "", image.mode)
 
 

@@ -30,8 +30,8 @@ def evaluate_predictions(
     The prediction for the pair `NAME` is the one file `NAME` + `suffix` + extension, in a
     sub-folder if the name holds `/`. Nothing is guessed: letter case, zeros in front of numbers
     and prefixes count. Every pair has a prediction and every picture in the folder belongs to a
-    pair; both are checked before anything is scored. Hidden files and files with an extension that
-    Pillow does not read, such as a README or a table, are no predictions.
+    pair; both are checked before anything is scored. Hidden files and files without the extension
+    of a picture, such as a README or a table, are no predictions.
 
     Args:
         directory: the folder.

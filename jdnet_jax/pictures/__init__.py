@@ -4,9 +4,15 @@
 RGB in its place. Pictures are uint8 or uint16 here, in the sample values of the file.
 """
 
-from jdnet_jax.pictures.formats import is_picture_suffix, output_format, picture_suffixes
+from jdnet_jax.pictures.formats import (
+    is_picture_suffix,
+    output_format,
+    picture_suffixes,
+    readable_formats,
+)
 from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
 from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
+from jdnet_jax.pictures.read_16bit import stored_bits
 from jdnet_jax.pictures.thread_warnings import thread_warnings
 from jdnet_jax.pictures.write import check_output, write_picture
 
@@ -22,6 +28,8 @@ __all__ = [
     "output_format",
     "picture_suffixes",
     "read_picture",
+    "readable_formats",
+    "stored_bits",
     "thread_warnings",
     "write_picture",
 ]

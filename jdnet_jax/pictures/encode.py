@@ -15,10 +15,12 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.formats import Format
+from jdnet_jax.pictures.metadata import exif_with_dpi, sub_directory
 from jdnet_jax.pictures.picture import Picture, Samples
 from jdnet_jax.pictures.read_16bit import quiet_opencv
 
 _BARE_JPEG2000 = {".j2k", ".j2c", ".jpc"}  # a codestream without the boxes of a .jp2
+_DPI_IN_EXIF = {"WEBP", "AVIF"}  # which have no other place for it
 
 
 def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> bytes:
@@ -49,20 +51,34 @@ def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> b
             # 1000 thousandths of the size, that is losslessly.
             return _opencv(samples, ".jp2", [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000])
     if target.name == "BMP" and samples.shape[-1] == 4:
-        return _opencv(samples, ".bmp", [])  # Pillow writes an alpha channel that readers ignore
+        return _bmp_with_alpha(samples, picture)
     file = io.BytesIO()
     image = Image.fromarray(samples[..., 0] if grey else samples)
     image.save(file, target.name, **_options(picture, target, suffix))
     return file.getvalue()
 
 
+def _bmp_with_alpha(samples: Samples, picture: Picture) -> bytes:
+    """OpenCV's, with the resolution: Pillow writes an alpha channel that readers ignore."""
+    data = bytearray(_opencv(samples, ".bmp", []))
+    if picture.dpi is not None:  # 38 is where the header has it, in pixels per metre
+        struct.pack_into("<ii", data, 38, *_per_metre(picture.dpi))
+    return bytes(data)
+
+
+def _per_metre(dpi: tuple[float, float]) -> list[int]:
+    return [round(value / 0.0254) for value in dpi]
+
+
 def _options(picture: Picture, target: Format, suffix: str) -> dict[str, Any]:
     options: dict[str, Any] = dict(target.options)
+    exif = picture.exif
     if picture.dpi is not None:
         options["dpi"] = picture.dpi
+        exif = exif_with_dpi(exif, picture.dpi) if target.name in _DPI_IN_EXIF else exif
     if target.metadata:
         options |= {"icc_profile": picture.icc_profile} if picture.icc_profile else {}
-        options |= {"exif": picture.exif} if picture.exif else {}
+        options |= {"exif": exif} if exif else {}
     if target.name == "JPEG" and picture.jpeg is not None:
         options["qtables"] = picture.jpeg.tables
         options["subsampling"] = picture.jpeg.subsampling
@@ -105,8 +121,7 @@ def _png_16bit(samples: Samples, picture: Picture) -> bytes:
     if picture.icc_profile:
         chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc_profile)))
     if picture.dpi is not None:
-        per_metre = [round(value / 0.0254) for value in picture.dpi]
-        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *per_metre, 1)))
+        chunks.append(chunk(b"pHYs", struct.pack(">IIB", *_per_metre(picture.dpi), 1)))
     if picture.exif:
         chunks.append(chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
     chunks += [chunk(b"IDAT", zlib.compress(filtered.tobytes())), chunk(b"IEND", b"")]
@@ -126,7 +141,7 @@ def _tiff(samples: Samples, picture: Picture) -> bytes:
     exif = Image.Exif()
     exif.load(picture.exif)
     for tag, value in exif.items():
-        directory[tag] = exif.get_ifd(tag) if tag in (IFD.Exif, IFD.GPSInfo) else value
+        directory[tag] = sub_directory(exif, tag) if tag in (IFD.Exif, IFD.GPSInfo) else value
     directory[256], directory[257] = width, height
     directory[258] = (8 * samples.dtype.itemsize,) * channels
     directory[259] = 8  # deflate

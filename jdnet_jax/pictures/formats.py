@@ -98,6 +98,11 @@ def output_format(path: str | PathLike[str]) -> Format:
     return _PGM if suffix == ".pgm" else WRITABLE[name]
 
 
+def format_in_words(path: str | PathLike[str]) -> str:
+    """The format of an output as messages call it, by its suffix: to Pillow a PGM is a PPM."""
+    return Path(path).suffix[1:].upper()
+
+
 def output_channels(path: str | PathLike[str], channels: int, bits: int) -> int:
     """How many channels a picture gets in the file at `path`: as many, or a grey one three or four.
 
@@ -115,10 +120,11 @@ def output_channels(path: str | PathLike[str], channels: int, bits: int) -> int:
     for number in wanted:
         if number in holds:
             return number
+    kind = format_in_words(path)
     if not holds:
-        problem = f"{target.name} holds 8 bits a channel, and the picture has 16"
+        problem = f"{kind} holds 8 bits a channel, and the picture has 16"
     elif channels in (2, 4):
-        problem = f"{target.name} holds no alpha channel of {bits} bits, and the picture has one"
+        problem = f"{kind} holds no alpha channel of {bits} bits, and the picture has one"
     else:
-        problem = f"{target.name} holds greys or a small palette, and the picture is in full colour"
+        problem = f"{kind} holds no full colour, and the picture has it"
     raise PictureError(path, problem, LOSSLESS)

@@ -4,15 +4,17 @@ import io
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.picture import Samples
 
 ORIENTATION = 274
+_RESOLUTION = (282, 283)  # horizontal and vertical
+_UNIT = 296  # of the resolution: 2 is inches and 3 centimetres
 
 # Tags of the first directory that describe how the samples of that one file are stored (a TIFF's
 # EXIF block is the file's own directory), or that are kept as something else: 274 is applied,
@@ -47,38 +49,79 @@ def upright(samples: Samples, orientation: int) -> Samples:
     return np.ascontiguousarray(turned)
 
 
-def orientation_and_exif(load: Callable[[], Image.Exif]) -> tuple[int, bytes]:
-    """The orientation an EXIF block asks for, and the block without it and without a thumbnail.
+class ExifBlock(NamedTuple):
+    """What an EXIF block says.
+
+    Fields:
+        orientation: 1 where nothing is said.
+        dpi: dots per inch, or None where nothing is said.
+        kept: the block without both and without a thumbnail: begins with b'Exif', or is empty.
+    """
+
+    orientation: int = 1
+    dpi: tuple[float, float] | None = None
+    kept: bytes = b""
+
+
+def exif_block(load: Callable[[], Image.Exif], samples: Samples) -> ExifBlock:
+    """The EXIF block that `load` gives, of a picture that is stored as these samples.
+
+    Where it tells the picture's size, that becomes the size of the upright one.
 
     Many cameras and programs write damaged EXIF blocks. Such a block is left out, with a warning:
     the picture itself is whole.
-
-    Args:
-        load: gives the block.
-
-    Returns:
-        The orientation (1 where nothing is said), and bytes that begin with b'Exif' or are empty.
     """
     kept = Image.Exif()
     try:
         exif = load()
         orientation = int(exif.get(ORIENTATION, 1))
+        inches = {2: 1, 3: 1 / 2.54}.get(exif.get(_UNIT, 2), math.inf)  # no other unit is one
+        dpi = resolution(float(exif.get(tag, 0)) / inches for tag in _RESOLUTION)
+        height, width = samples.shape[:2]
+        if orientation in (5, 6, 7, 8):  # on its side
+            height, width = width, height
+        size = {40962: width, 40963: height}
         for tag in exif:
             if tag in (IFD.Exif, IFD.GPSInfo):
-                kept[tag] = _directory(exif, tag)
+                directory = sub_directory(exif, tag)
+                kept[tag] = directory | {side: size[side] for side in size if side in directory}
             elif tag not in _NOT_KEPT:
                 kept[tag] = exif[tag]
-        return orientation, kept.tobytes() if len(kept) else b""
+        return ExifBlock(orientation, dpi, kept.tobytes() if len(kept) else b"")
     except Exception as error:  # Pillow's EXIF code raises whatever the damaged numbers lead to
         warnings.warn(f"its EXIF block cannot be read and is left out ({error})", stacklevel=2)
-        return 1, b""
+        return ExifBlock()
 
 
-def _directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+def exif_with_dpi(exif: bytes, dpi: tuple[float, float]) -> bytes:
+    """An EXIF block, which may be empty, with the resolution put in."""
+    block = Image.Exif()
+    block.load(exif)
+    block[_RESOLUTION[0]], block[_RESOLUTION[1]] = dpi
+    block[_UNIT] = 2  # inches
+    return block.tobytes()
+
+
+def sub_directory(exif: Image.Exif, tag: int) -> dict[int, Any]:
+    """The tags below the tag of a directory. Those of Interoperability are a directory in it."""
     directory = dict(exif.get_ifd(tag))
     if IFD.Interop in directory:
         directory[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
     return directory
+
+
+def told_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch where the file tells them outside of an EXIF block.
+
+    Where it does not, Pillow says 1 of a TIFF, and something of a JPEG that has an EXIF block.
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        told = set(_RESOLUTION).issubset(image.tag_v2)
+    elif isinstance(image, JpegImagePlugin.JpegImageFile):
+        told = image.info.get("jfif_unit") in (1, 2)  # dots per inch, or per centimetre
+    else:
+        told = True
+    return resolution(image.info.get("dpi")) if told else None
 
 
 def resolution(dpi: Any) -> tuple[float, float] | None:

@@ -58,7 +58,8 @@ class Picture:
         grey: whether the source had a single colour channel; it is written back as grey.
         format: the source's format in Pillow's words, such as 'PNG'.
         icc_profile: the colour profile that gives `rgb` its meaning, or None (sRGB by custom).
-        exif: the EXIF block, beginning with b'Exif', without orientation and thumbnail; may be b''.
+        exif: the EXIF block, beginning with b'Exif', without orientation, resolution and
+            thumbnail; may be b''.
         dpi: dots per inch, horizontal and vertical, or None where the file does not say.
         jpeg: the compression of a JPEG source, else None.
     """

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import orientation_and_exif, resolution, upright
+from jdnet_jax.pictures.metadata import exif_block, told_dpi, upright
 from jdnet_jax.pictures.picture import (
     JpegSettings,
     Picture,
@@ -165,13 +165,7 @@ def _decode_tiff(path: str | PathLike[str], data: bytes) -> _Decoded | None:
     tiff = tiff_samples(path, data) if data.startswith(_TIFF_SIGNATURES) else None
     if tiff is None:
         return None
-
-    def load() -> Image.Exif:
-        exif = Image.Exif()
-        exif.load(data)  # an EXIF block is a TIFF file without a picture, and so the reverse
-        return exif
-
-    _, kept = orientation_and_exif(load)
+    kept = exif_block(tiff.exif, tiff.samples).kept
     return _Decoded(tiff.samples, "TIFF", tiff.orientation, kept, tiff.icc_profile, tiff.dpi)
 
 
@@ -187,14 +181,14 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
         if samples is None:
             samples, icc_profile = _pillow_samples(path, image, icc_profile)
         # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
-        orientation, exif = orientation_and_exif(image.getexif)
+        exif = exif_block(image.getexif, samples)
         return _Decoded(
             samples,
             image.format or "",
-            orientation,
-            exif,
+            exif.orientation,
+            exif.kept,
             icc_profile,
-            resolution(image.info.get("dpi")),
+            told_dpi(image) or exif.dpi,
             _jpeg_settings(image),
         )
 

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from jdnet_jax.pictures.metadata import ORIENTATION, resolution
 from jdnet_jax.pictures.picture import PictureError
@@ -60,30 +60,48 @@ def uint16_samples(
     """
     if image.mode.startswith("I"):
         return None
-    codec, rawmode, maximum = _storage(image)
-    if image.format == "PNG" and rawmode.endswith(";16B"):
+    bits = stored_bits(image, lambda: data)
+    if bits <= 8:
+        return None
+    _, rawmode, maximum = _storage(image)
+    if image.format == "PNG":
         image.load()
         samples = _decode(path, data)
         # A grey picture with alpha comes with its grey repeated.
         return samples[..., [0, 3]] if rawmode == "LA;16B" else samples
-    if image.format == "PPM" and maximum > 255:
+    if image.format == "PPM":
         image.load()
         # OpenCV hands out the numbers of the file; white shall be 65535, whatever it is there.
         scaled = (_decode(path, data).astype(np.uint32) * 65535 + maximum // 2) // maximum
         return scaled.astype(np.uint16)
-    bits = 16 if codec == "SGI16" or re.search(r";16[BLN]$", rawmode) else 8
+    if image.format == "JPEG2000" and bits == 16 and image.mode in ("RGB", "RGBA"):
+        image.load()
+        return _decode(path, data)
+    problem = f"{bits} bits a channel ({image.mode}), of which only 8 can be read in"
+    raise PictureError(path, f"{problem} {image.format}", _REMEDY)
+
+
+def stored_bits(image: Image.Image, data: Callable[[], bytes]) -> int:
+    """How many bits a channel has in the file, of a picture whose mode in Pillow has 8.
+
+    Args:
+        image: the file as Pillow opened it, not yet loaded.
+        data: gives the whole file. Asked only where Pillow does not keep what the header says.
+
+    Returns:
+        8 or fewer where Pillow reads the file in full, more where it drops the low ones.
+    """
+    codec, rawmode, maximum = _storage(image)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(258, (1,)))  # the raw modes of separate channels do not tell
+    if image.format == "PPM":
+        return 16 if maximum > 255 else 8
     if image.format == "JPEG2000":
-        bits = _jpeg2000_bits(data)
-        if bits == 16 and image.mode in ("RGB", "RGBA"):
-            image.load()
-            return _decode(path, data)
+        return _jpeg2000_bits(data())
     if image.format == "AVIF":
         # ISO/IEC 23008-12, box 'pixi': version and flags, number of channels, bits of each.
-        bits = max([8, *(box[0] for box in re.findall(rb"pixi\0{4}[\1-\4]([\1-\x20])", data))])
-    if bits > 8:
-        problem = f"{bits} bits a channel ({image.mode}), of which only 8 can be read in"
-        raise PictureError(path, f"{problem} {image.format}", _REMEDY)
-    return None
+        return max([8, *(box[0] for box in re.findall(rb"pixi\0{4}[\1-\4]([\1-\x20])", data()))])
+    return 16 if codec == "SGI16" or re.search(r";16[BLN]$", rawmode) else 8
 
 
 def _storage(image: Image.Image) -> tuple[str, str, int]:
@@ -127,12 +145,16 @@ def _decode(path: str | PathLike[str], data: bytes) -> NDArray[np.uint16]:
 
 
 class TiffSamples(NamedTuple):
-    """A 16-bit TIFF: uint16 [h, w, c] as stored, and the tags that say how to see them."""
+    """A 16-bit TIFF: uint16 [h, w, c] as stored, and the tags that say how to see them.
+
+    `exif` reads its EXIF block and raises what Pillow does on a damaged one.
+    """
 
     samples: NDArray[np.uint16]
     orientation: int
     icc_profile: bytes | None
     dpi: tuple[float, float] | None
+    exif: Callable[[], Image.Exif]
 
 
 def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
@@ -173,6 +195,7 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
             int(_tag(page, ORIENTATION, 1)),
             _tag(page, 34675, None),
             _tiff_dpi(page),
+            functools.partial(_tiff_exif, data, page),
         )
 
 
@@ -185,6 +208,14 @@ def _tiff_dpi(page: tifffile.TiffPage) -> tuple[float, float] | None:
     """Dots per inch, where the resolution has a unit (2: inch, 3: centimetre)."""
     known = int(_tag(page, 296, 2)) in (2, 3) and 282 in page.tags and 283 in page.tags
     return resolution(page.get_resolution(unit=tifffile.RESUNIT.INCH)) if known else None
+
+
+def _tiff_exif(data: bytes, page: tifffile.TiffPage) -> Image.Exif:
+    """The page's own directory: an EXIF block is a TIFF file without a picture."""
+    exif = Image.Exif()
+    exif.endian, exif.bigtiff = page.parent.byteorder, page.parent.is_bigtiff
+    exif.load_from_fp(io.BytesIO(data), page.offset)
+    return exif
 
 
 def _tiff_page_samples(

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from jdnet_jax.pictures.encode import encode
-from jdnet_jax.pictures.formats import LOSSLESS, output_channels, output_format
+from jdnet_jax.pictures.formats import LOSSLESS, format_in_words, output_channels, output_format
 from jdnet_jax.pictures.metadata import profile_is_grey, profile_name
 from jdnet_jax.pictures.picture import Picture, PictureError, Samples
 from jdnet_jax.whole_files import write_whole
@@ -30,18 +30,20 @@ def check_output(path: str | PathLike[str], picture: Picture) -> int:
     """
     target = output_format(path)
     held = (1 if picture.grey else 3) + (picture.alpha is not None)
-    channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
     profile = picture.icc_profile
+    if profile and picture.grey and target.name == "PNG" and not profile_is_grey(profile):
+        held += (
+            2  # PNG permits no grey with a profile of colours, which a palette of greys may have
+        )
+    channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
     if profile is None:
         return channels
-    name = profile_name(profile)
+    name, kind = profile_name(profile), format_in_words(path)
     if not target.metadata and "srgb" not in name.lower():
-        problem = f"{target.name} is written without the picture's colour profile ({name!r})"
+        problem = f"{kind} is written without the picture's colour profile ({name!r})"
         raise PictureError(path, problem, LOSSLESS)
     if channels != held and profile_is_grey(profile):
-        problem = (
-            f"{target.name} holds no grey, and the picture's colour profile ({name!r}) is grey"
-        )
+        problem = f"{kind} holds no grey, and the picture's colour profile ({name!r}) is grey"
         raise PictureError(path, problem, LOSSLESS)
     return channels
 
@@ -51,11 +53,11 @@ def write_picture(
 ) -> None:
     """Writes `rgb` as a file that is otherwise like the one `picture` was read from.
 
-    Grey is written as grey, with the alpha channel, the bit depth, the colour profile, the EXIF
-    block and the resolution of the source, in the format of the suffix. With `picture.rgb` itself
-    the file holds exactly the source's samples in PNG, TIFF, WebP, BMP, PPM, JPEG 2000, TGA, ...
-    A JPEG is compressed with the tables of its source, from another format with quality 95; AVIF
-    always with quality 95.
+    Grey is written as grey, but in a PNG whose colour profile is one of colours. The alpha channel,
+    the bit depth, the colour profile, the EXIF block and the resolution are those of the source,
+    the format is that of the suffix. With `picture.rgb` itself the file holds exactly the source's
+    samples in PNG, TIFF, WebP, BMP, PPM, JPEG 2000, TGA, ... A JPEG is compressed with the tables
+    of its source, from another format with quality 95; AVIF always with quality 95.
 
     The file appears whole or not at all: it is written under another name and then renamed.
 
@@ -80,7 +82,7 @@ def write_picture(
         )
     channels = check_output(path, picture)
     samples = picture.samples(rgb)
-    if channels != samples.shape[-1]:  # a format without grey
+    if channels != samples.shape[-1]:  # a format without grey, or a profile of colours
         alpha = samples.shape[-1] - 1
         samples = samples[..., [0, 0, 0, 1][: 3 + alpha]]
     try:
