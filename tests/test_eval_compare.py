@@ -163,6 +163,7 @@ def test_eval_compares_from_the_command_line(tmp_path):
         (["--compare", "a", "--weights", "small"], "--compare takes result cards"),
         (["--compare", "nowhere"], "nowhere: there is no result card"),
         (["--compare", "samples"], "samples holds no result card"),
+        (["--compare", "no\x1b[31m"], r"no\x1b[31m: there is no result card"),
         (["--weights", "small"], "--config says which pairs to score on"),
         (["--config", "configs/small.py", "stray", "--weights", "small"], "'stray' belongs to"),
     ],
