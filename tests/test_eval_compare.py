@@ -132,6 +132,15 @@ def test_eval_reads_compare_up_to_the_next_flag():
     ]
 
 
+def test_evaluate_and_compare_find_the_home_folder(scored, tmp_path, monkeypatch):
+    config, *_ = scored
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluate(config, predictions="~/predictions/mine", output="~/again", progress=False)
+    compare(config, ["a=~/again", "~/predictions/mine"], output="~/both", progress=False)
+    assert (tmp_path / "again" / "scores.json").exists()
+    assert (tmp_path / "both" / "comparison.md").exists()
+
+
 def run_eval(*arguments):
     return subprocess.run(
         [sys.executable, "eval.py", *map(str, arguments)],

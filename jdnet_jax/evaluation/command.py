@@ -84,8 +84,8 @@ def evaluate(
         raise ValueError("derained pictures are saved in an output folder, of weights only")
     if predictions is None and weights is None:
         weights = DEFAULT_WEIGHTS
-    saved = Path(output) / "pictures" if output is not None and pictures else None
-    folder = _output_folder(output, (*FILES, *(["pictures"] if saved else [])), overwrite)
+    folder = _output_folder(output, (*FILES, *(["pictures"] if pictures else [])), overwrite)
+    saved = folder / "pictures" if folder is not None and pictures else None
     source = open_test_pairs(config)
     album = Album()
     scored = None
@@ -114,8 +114,9 @@ def evaluate(
         )
     else:
         assert predictions is not None
+        predicted = Path(predictions).expanduser()
         evaluation = evaluate_predictions(
-            Path(predictions),
+            predicted,
             source,
             suffix=suffix,
             observe=None if folder is None else album.add,
@@ -123,7 +124,7 @@ def evaluate(
         )
         if folder is not None and overwrite:
             # They may be the very pictures that an earlier evaluation saved here.
-            if not _is_in(Path(predictions), folder / "pictures"):
+            if not _is_in(predicted, folder / "pictures"):
                 _remove_pictures(folder, source, saving=False)
             _remove_scores(folder)
     label = str(weights or predictions)
@@ -202,7 +203,7 @@ def _output_folder(output: str | None, names: Sequence[str], overwrite: bool) ->
     """The folder, made if it is not there, in which nothing of these names will be lost."""
     if output is None:
         return None
-    folder = Path(output)
+    folder = Path(output).expanduser()
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")

@@ -44,7 +44,7 @@ def named(entries: Sequence[str]) -> list[Named]:
             name, path = Path(os.path.abspath(entry)).name, entry
         if not name or not path:
             raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
-        method = Named(name, Path(path))
+        method = Named(name, Path(path).expanduser())
         if not method.path.exists():
             raise FileNotFoundError(
                 f"{method.path}: there is no result card and no folder of predictions here, to "
