@@ -55,6 +55,22 @@ def record(output: Path, command: list[str], interval: float) -> int:
         return child.wait()
 
 
+def read(recording: Path) -> np.ndarray:
+    """The (seconds, bytes) of a recording, [2, samples]; a process that just ended counts for none.
+
+    Raises:
+        SystemExit: Fewer than two samples, which tell no growth.
+    """
+    with recording.open(newline="") as file:
+        samples = [row for row in csv.reader(file) if float(row[1]) > 0]
+    if len(samples) < 2:
+        raise SystemExit(
+            f"{recording}: growth shows in two samples at least, and of this command there are "
+            f"{len(samples)}; record a longer one, or with a shorter --interval"
+        )
+    return np.array(samples, float).T
+
+
 def growth(held: np.ndarray) -> tuple[float, float]:
     """How far memory moved after the warm-up.
 
@@ -72,8 +88,8 @@ def growth(held: np.ndarray) -> tuple[float, float]:
 
 def report(recordings: list[Path], figure: Path | None) -> None:
     """Prints the growth of each recording and draws all of them, one beneath the other."""
-    samples = {path: np.loadtxt(path, delimiter=",", ndmin=2) for path in recordings}
-    for path, (seconds, held) in ((path, values.T) for path, values in samples.items()):
+    samples = {path: read(path) for path in recordings}
+    for path, (seconds, held) in samples.items():
         moved, peak = growth(held)
         print(
             f"{path.stem}: {seconds[-1] / 3600:.2f} h, {np.median(held) / 2**20:.0f} MiB, "
@@ -87,9 +103,7 @@ def report(recordings: list[Path], figure: Path | None) -> None:
     drawing, rows = plt.subplots(
         len(samples), figsize=(8, 2.6 * len(samples)), squeeze=False, layout="constrained"
     )
-    for axis, (path, (seconds, held)) in zip(
-        rows[:, 0], ((path, values.T) for path, values in samples.items()), strict=True
-    ):
+    for axis, (path, (seconds, held)) in zip(rows[:, 0], samples.items(), strict=True):
         axis.plot(seconds / 60, held / 2**20, linewidth=0.8)
         axis.axvline(seconds[int(len(seconds) * WARM_UP)] / 60, color="grey", linestyle=":")
         axis.set(title=path.stem, xlabel="minutes", ylabel="MiB")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdnet_jax.data.findings import counted
+from jdnet_jax.messages import one_line
 from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def as_text(report: Report) -> str:
     """The report for people; each finding is one line."""
     lines = []
     for one in report.sets:
-        lines += [str(one.listed.path), *(f"  {k:9} {v}" for k, v in _summary(one).items())]
+        lines.append(one_line(str(one.listed.path)))
+        lines += [f"  {k:9} {v}" for k, v in _summary(one).items()]
         lines += [f"  {f.severity:9} {f.line()}" for f in one.findings] + [""]
     if len(report.sets) > 1:
         told = f"each of the {len(report.sets)} sets against the others"

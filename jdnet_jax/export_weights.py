@@ -29,6 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_output(output: Path) -> None:
+    """Refuses a name that is taken, or that is one of another kind of file.
+
+    Raises:
+        FileExistsError: There is something of this name.
+        ValueError: It ends like a file of another kind. A number at the end, as in `v1.2`, is part
+            of a folder's name.
+    """
+    if output.exists():
+        raise FileExistsError(f"{output} exists; give a new name")
+    kind = output.suffix
+    if kind not in ("", ".safetensors") and not kind[1:2].isdigit():
+        raise ValueError(
+            f"{output}: weights are written to a file that ends in .safetensors or to a folder; "
+            f"leave {kind} out for a folder"
+        )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Exports; gives the exit status.
 
@@ -40,10 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jdnet_jax.weights import export_weights, write_safetensors
 
     output: Path = arguments.output
-    if output.exists():
-        raise FileExistsError(f"{output} exists; export to a new name")
-    if output.suffix not in ("", ".safetensors"):
-        raise ValueError(f"{output}: export to a folder or to a file that ends in .safetensors")
+    check_output(output)
     description, variables = load_variables(arguments.weights)
     output.parent.mkdir(parents=True, exist_ok=True)
     if output.suffix == ".safetensors":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from jdnet_jax.export_weights import check_output
+
 EXAMPLES = """\
 examples:
   the authors' published checkpoint, as a folder that orbax reads:
@@ -49,10 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jdnet_jax.interop.torch_files import read_checkpoint
 
     output: Path = arguments.output
-    if output.exists():
-        raise FileExistsError(f"{output} exists; import to a new name")
-    if output.suffix not in ("", ".safetensors"):
-        raise ValueError(f"{output}: import to a folder or to a file that ends in .safetensors")
+    check_output(output)
     checkpoint = read_checkpoint(arguments.checkpoint)
 
     from jdnet_jax.interop.authors import count_parameters, from_authors

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "derain_batch": {"ahead", "derain_plan", "pictures"},
     "derain_files": {"compiled", "derain_batch", "derain_plan", "pictures", "restore", "weights"},
     "export_weights": {"pretrained", "weights"},
-    "import_authors": {"interop", "weights"},
+    "import_authors": {"export_weights", "interop", "weights"},
     "export_authors": {"interop", "pretrained"},
     "check_data": {"data"},
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},

@@ -111,6 +111,20 @@ def test_check_data_user_errors(tmp_path, capsys):
         assert err.count("\n") == 1
 
 
+def test_check_data_shows_names_that_would_steer_the_terminal(tmp_path, capsys):
+    name = "we\x1b[31mird\nx1"
+    root = write_pairs(tmp_path / name)
+    save(scene(9), root / "rainy" / f"{name}.png")
+    assert main(["check-data", str(root), "--quiet"]) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    shown = r"we\x1b[31mird\nx1"
+    assert [line.split()[0] for line in out.splitlines() if shown in line] == [
+        str(tmp_path / shown),
+        "problem",
+    ]
+
+
 def test_finding_line_names_a_few():
     line = problem("kind", "9 files gone", [f"{i}.png" for i in range(9)], "bring back").line()
     assert line == "9 files gone: 0.png, 1.png, 2.png, 3.png and 5 more; bring back"

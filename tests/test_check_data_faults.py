@@ -236,6 +236,15 @@ def test_check_data_duplicate_clean_under_two_rains(tmp_path):
     }
 
 
+def test_check_data_clear_sky_under_rain_is_a_pair(tmp_path):
+    root = write_pairs(tmp_path / "set")
+    sky = np.full((HEIGHT, WIDTH, 3), 170, np.uint8)  # no edges that could be in the same places
+    save(sky, root / "clean/5.png")
+    save(with_rain(sky, 5), root / "rainy/5.png")
+    status, report = check(tmp_path, root)
+    assert (status, told(report)) == (0, set())
+
+
 def test_check_data_test_pairs_called_train(tmp_path):
     root = tmp_path / "rain100h_train3"
     for number, background in ((3, 3), (4, 3), (5, 5)):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_sets import scene
 from noise_pairs import HEIGHT, WIDTH, add_rain, make_pair, save
 
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pair_checks import looks_swapped, sampled_indices, shows_one_scene
+from jdnet_jax.data.pair_checks import adds_light, looks_swapped, sampled_indices, shows_one_scene
 from jdnet_jax.data.pairs import (
     InMemoryPairs,
     PairError,
@@ -50,6 +51,40 @@ def test_looks_swapped_noise_is_not_rain():
 def test_shows_one_scene_flat_picture_has_no_edges():
     flat = np.full((8, 8, 3), 7, np.uint8)
     assert not shows_one_scene(flat, flat)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shows_one_scene_small_cut_under_heavy_rain(seed):
+    """Streaks change much more from column to column than the scene does."""
+    clean, other = (scene(s, 64, 64) // 8 + 60 for s in (seed, seed + 4))
+    rain = np.random.default_rng(seed).integers(0, 90, (1, 64, 1), dtype=np.uint8)
+    rainy = clean + rain
+    assert shows_one_scene(rainy, clean)
+    assert not shows_one_scene(rainy, other)
+
+
+def test_shows_one_scene_of_halves_looks_along_the_rows_only():
+    rng = np.random.default_rng(0)
+    left, right = rng.integers(0, 100, (2, 64, 64, 3), dtype=np.uint8)
+    horizons = rng.integers(0, 150, (64, 1, 1), dtype=np.uint8)
+    assert shows_one_scene(left + horizons, right + horizons)
+    assert not shows_one_scene(left + horizons, right + horizons, halves=True)
+    assert shows_one_scene(left, left + horizons, halves=True)
+
+
+def test_adds_light_needs_values_that_stay():
+    sky = np.full((8, 8, 3), 200, np.uint8)
+    rainy = sky.copy()
+    rainy[:, 2] = 255
+    black, white = np.zeros_like(sky), np.full_like(sky, 255)
+    for top, bottom, expected in (
+        (rainy, sky, True),
+        (sky, rainy, False),  # darker
+        (sky + 1, sky, False),  # brighter throughout
+        (np.where(rainy > sky, rainy, black), black, False),
+        (white, np.where(rainy > sky, rainy, sky), False),
+    ):
+        assert adds_light(top.astype(np.int16) - bottom, bottom) is expected
 
 
 @given(st.integers(1, 5000))

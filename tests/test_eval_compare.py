@@ -132,6 +132,15 @@ def test_eval_reads_compare_up_to_the_next_flag():
     ]
 
 
+def test_evaluate_and_compare_find_the_home_folder(scored, tmp_path, monkeypatch):
+    config, *_ = scored
+    monkeypatch.setenv("HOME", str(tmp_path))
+    evaluate(config, predictions="~/predictions/mine", output="~/again", progress=False)
+    compare(config, ["a=~/again", "~/predictions/mine"], output="~/both", progress=False)
+    assert (tmp_path / "again" / "scores.json").exists()
+    assert (tmp_path / "both" / "comparison.md").exists()
+
+
 def run_eval(*arguments):
     return subprocess.run(
         [sys.executable, "eval.py", *map(str, arguments)],
@@ -163,6 +172,7 @@ def test_eval_compares_from_the_command_line(tmp_path):
         (["--compare", "a", "--weights", "small"], "--compare takes result cards"),
         (["--compare", "nowhere"], "nowhere: there is no result card"),
         (["--compare", "samples"], "samples holds no result card"),
+        (["--compare", "no\x1b[31m"], r"no\x1b[31m: there is no result card"),
         (["--weights", "small"], "--config says which pairs to score on"),
         (["--config", "configs/small.py", "stray", "--weights", "small"], "'stray' belongs to"),
     ],

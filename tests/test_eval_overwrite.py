@@ -7,7 +7,7 @@ from made_cards import quickstart_config, write_pairs
 from PIL import Image
 
 from jdnet_jax.evaluation import read_card
-from jdnet_jax.evaluation.command import evaluate
+from jdnet_jax.evaluation.command import FILES, evaluate
 
 
 @pytest.fixture
@@ -52,6 +52,35 @@ def test_overwrite_goes_on_after_an_interruption(tmp_path, score):
     (tmp_path / "out" / "scores.json").unlink()
     score(2, pictures=True)
     assert pictures(tmp_path) == ["1.png", "2.png"]
+
+
+def test_overwrite_stopped_leaves_no_scores_of_other_weights(tmp_path, score, monkeypatch):
+    score(2, pictures=True)
+    derained = []
+
+    def stopped(rainy):
+        if derained:
+            raise KeyboardInterrupt
+        derained.append(rainy)
+        return rainy
+
+    monkeypatch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _: stopped)
+    with pytest.raises(KeyboardInterrupt):
+        score(2, pictures=True)
+    assert pictures(tmp_path) == ["1.png"]
+    assert [name for name in FILES if (tmp_path / "out" / name).exists()] == []
+
+
+def test_overwrite_keeps_scores_until_predictions_are_scored(tmp_path, score):
+    score(2, pictures=True)
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    Image.new("RGB", (24, 20)).save(folder / "1.png")
+    with pytest.raises(ValueError, match="2"):
+        score(2, predictions=str(folder))
+    assert pictures(tmp_path) == ["1.png", "2.png"]
+    assert read_card(tmp_path / "out").weights is not None
+    assert all((tmp_path / "out" / name).exists() for name in FILES)
 
 
 def test_overwrite_removes_nothing_that_is_not_an_evaluations(tmp_path, score):

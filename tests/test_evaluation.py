@@ -127,6 +127,24 @@ def test_evaluate_pairs_names_the_picture_in_errors(source):
     assert evaluate_pairs(brighter_by(0), small, protocols=["paper"], progress=False).means()
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("RESOURCE_EXHAUSTED: out of memory\ntrying"), "RESOURCE_EXHAUSTED: out of"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_evaluate_pairs_names_the_picture_that_memory_does_not_hold(source, error, told):
+    def restore(rainy):
+        if rainy.shape[1] == 11:
+            raise error
+        return rainy
+
+    with pytest.raises(ValueError, match=rf"b/003 of test, flat .* restored: {told}") as caught:
+        evaluate_pairs(restore, source, progress=False)
+    assert "\n" not in str(caught.value)
+
+
 def test_evaluate_pairs_refuses_bad_sources_and_protocols(source):
     with pytest.raises(ValueError, match="at least one pair"):
         evaluate_pairs(brighter_by(0), Pairs([]), progress=False)

@@ -168,6 +168,14 @@ def test_paper_table_is_aligned_markdown():
         paper_table([])
 
 
+def test_named_calls_the_folder_at_hand_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "c" / "d").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "c" / "d")
+    assert [method.name for method in named([".", ".."])] == ["d", "c"]
+    (tmp_path / "latest").symlink_to(tmp_path / "c")
+    assert named([f"{tmp_path}/latest"])[0].name == "latest"
+
+
 def test_named_splits_names_from_paths(tmp_path):
     (tmp_path / "a=b").mkdir()
     (tmp_path / "c").mkdir()

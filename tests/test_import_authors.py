@@ -116,7 +116,7 @@ def test_export_refuses_what_the_authors_program_would_compute_otherwise(
     ("arguments", "word"),
     [
         (["import-authors", "latest_net", "-o", "there"], "there exists"),
-        (["import-authors", "latest_net", "-o", "w.npz"], "w.npz: import to a folder"),
+        (["import-authors", "latest_net", "-o", "w.npz"], "w.npz: weights are written to a file"),
         (["import-authors", "no_such_net", "-o", "w"], "no_such_net"),
         (["import-authors", "folder", "-o", "w"], "folder"),
         (["import-authors", "there", "-o", "w"], "there: the file is empty"),

@@ -44,6 +44,10 @@ IDENTITIES = [
     ("x/Rain100L", 100, 0.5, "Rain100L test, 100 pairs (original edition)"),
     ("x/set", 200, 0.5, "by its count it may be Rain100H test, 200 pairs (second edition), or R"),
     ("x/rain_data_test_Light", 200, 0.9, "Rain100L test, 200 pairs (second edition)"),
+    ("x/Rain1200", 1200, 0.9, "not a known data set"),
+    ("Rain12600/test", 1400, 0.9, "not a known data set"),
+    ("x/train12", 12, 0.5, "not a known data set"),
+    ("x/my-rain12.zip", 12, 0.5, "Rain12 test, 12 pairs (complete set)"),
 ]
 
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from authors_files import write_small
 from training_runs import TINY
 
 from jdnet_jax import create_model
+from jdnet_jax.cli import main
 from jdnet_jax.models import Description
 from jdnet_jax.training.optimizer import make_optimizer
 from jdnet_jax.training.state import create_state
@@ -22,6 +24,18 @@ def test_read_weights_round_trips_both_forms(tmp_path):
         assert description == model.description
         assert values.keys() == variables.keys()
         assert all(np.array_equal(values[name], variables[name]) for name in values)
+
+
+def test_export_command_takes_a_number_for_a_part_of_a_folders_name(tmp_path, capsys):
+    write_small(tmp_path / "w.safetensors")
+    export = ["export", str(tmp_path / "w.safetensors"), "-o"]
+    assert main([*export, str(tmp_path / "weights" / "v1.2")]) == 0
+    description, values = read_weights(tmp_path / "weights" / "v1.2")
+    expected = read_weights(tmp_path / "w.safetensors")
+    assert (description, values.keys()) == (expected[0], expected[1].keys())
+    for name in ("w.npz", "w.h5", "w.safetensor"):
+        assert main([*export, str(tmp_path / name)]) == 2
+        assert f"{name}: weights are written to a file" in capsys.readouterr().err
 
 
 def test_export_weights_refuses_a_folder_that_holds_something(tmp_path):

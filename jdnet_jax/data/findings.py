@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jdnet_jax.data.pair_names import few
+from jdnet_jax.messages import one_line
 
 Severity = Literal["problem", "remark"]
 
@@ -34,7 +35,7 @@ class Finding:
         shown = few(
             name if len(name) <= _NAME_WIDTH else name[:_NAME_WIDTH] + "..." for name in self.files
         )
-        return f"{self.what}{': ' + shown if self.files else ''}; {self.remedy}"
+        return one_line(f"{self.what}{': ' + shown if self.files else ''}; {self.remedy}")
 
 
 def problem(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:

@@ -248,4 +248,6 @@ def _shows_a_pair(file: Path) -> bool:
     except PairError:  # one stray file does not hide a layout; it is reported once that is known
         return False
     half = picture.shape[1] // 2
-    return picture.shape[1] % 2 == 0 and shows_one_scene(picture[:, :half], picture[:, half:])
+    if picture.shape[1] % 2:
+        return False
+    return shows_one_scene(picture[:, :half], picture[:, half:], halves=True)

@@ -70,10 +70,10 @@ def identify(
 
     A set that is called like a published one is taken for it, and what differs is a finding: a
     problem where its folder has the very name of the set, and a remark where the name only contains
-    it (``rain100h_part``). Two things are measured against the name: the count, and for Rain100H
-    and Rain100L how much of a picture the rain leaves alone. Where the rain contradicts the name,
-    the set is not taken for what it is called. That set, like one of another name, is one that it
-    may be, by count and rain.
+    it (``rain100h_part``; not ``Rain1200``, which is another set). Two things are measured against
+    the name: the count, and for Rain100H and Rain100L how much of a picture the rain leaves alone.
+    Where the rain contradicts the name, the set is not taken for what it is called. That set, like
+    one of another name, is one that it may be, by count and rain.
 
     Args:
         folder: its last two names are looked at.
@@ -88,13 +88,18 @@ def identify(
     for published in _PUBLISHED:
         names = {published.title.lower(), *(n for ns in published.folders.values() for n in ns)}
         names -= {"train", "test"}
-        if any(name in part for part in parts for name in names):
+        if any(_holds(part, name) for part in parts for name in names):
             exact = parts[-1] in names or (split is not None and parts[0] in names)
             find = problem if exact else remark
             if dry_share is not None and published is not RAIN12 and rain not in (None, published):
                 return _misnamed(published, split, count, dry_share, find)
             return _named(published, split, count, sizes, find)
     return Identity(_guess(split, count, rain), None)
+
+
+def _holds(part: str, name: str) -> bool:
+    """Whether the name stands in a longer one by itself, as Rain12 does not in Rain1200."""
+    return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", part) is not None
 
 
 def _rain_of(dry_share: float | None) -> PublishedSet | None:

@@ -13,6 +13,7 @@ from jdnet_jax.data.jpeg_traces import jpeg_trace, wet_blocks
 from jdnet_jax.data.pair_checks import (
     NOTICEABLE_LEVELS,
     Picture,
+    adds_light,
     looks_swapped,
     shows_one_scene,
 )
@@ -57,7 +58,8 @@ class PairFacts:
         digest: of the rainy pixels.
         identical: no pixel differs.
         swapped: the clean picture is the brighter one.
-        one_scene: the edges of the two are in the same places.
+        one_scene: the two are equal, or differ as by added light, or have their edges in the same
+            places.
         darker_share: of the values, those that are darker in the rainy picture. 0 where the rain is
             additive, O = min(B + R, 255).
         dry_share: of the pixels, those that rain changes by 8 levels at most.
@@ -168,7 +170,7 @@ def _pair_facts(
         pixel_digest(rainy),
         identical,
         swapped=looks_swapped(rainy, clean),
-        one_scene=identical or shows_one_scene(rainy, clean),
+        one_scene=identical or adds_light(change, clean) or shows_one_scene(rainy, clean),
         darker_share=darker,
         dry_share=float(np.mean(np.logical_and.reduce(np.moveaxis(unnoticed, -1, 0)))),
         trace=jpeg_trace(rainy, blocks=wet_blocks(rainy, clean)) if tells else None,

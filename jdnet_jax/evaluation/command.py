@@ -33,7 +33,7 @@ from jdnet_jax.weights import weights_sha256
 from jdnet_jax.whole_files import write_whole
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
-"""What an evaluation writes."""
+"""What an evaluation writes, the card first."""
 
 COMPARISON_FILE = "comparison.md"
 """What a comparison writes."""
@@ -63,8 +63,10 @@ def evaluate(
         suffix: What the predictions' names have after the pair's.
         output: A folder for `FILES`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
-        overwrite: Replace scores and pictures that are in the output folder already. Its pictures
-            are removed first, whether new ones are saved or not: they are of other weights.
+        overwrite: Replace scores and pictures that are in the output folder already. They are
+            removed first, pictures whether new ones are saved or not, as they are of other weights:
+            an evaluation that is stopped leaves no scores. Those of predictions replace them once
+            all are scored.
         command: The words of the command line, for the result card.
         progress: Draw a progress bar on stderr.
 
@@ -82,8 +84,8 @@ def evaluate(
         raise ValueError("derained pictures are saved in an output folder, of weights only")
     if predictions is None and weights is None:
         weights = DEFAULT_WEIGHTS
-    saved = Path(output) / "pictures" if output is not None and pictures else None
-    folder = _output_folder(output, (*FILES, *(["pictures"] if saved else [])), overwrite)
+    folder = _output_folder(output, (*FILES, *(["pictures"] if pictures else [])), overwrite)
+    saved = folder / "pictures" if folder is not None and pictures else None
     source = open_test_pairs(config)
     album = Album()
     scored = None
@@ -101,6 +103,7 @@ def evaluate(
         model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
         if folder is not None and overwrite:
             _remove_pictures(folder, source, saving=pictures)
+            _remove_scores(folder)
         evaluation = evaluate_pairs(
             Restorer(model),
             source,
@@ -111,16 +114,19 @@ def evaluate(
         )
     else:
         assert predictions is not None
+        predicted = Path(predictions).expanduser()
         evaluation = evaluate_predictions(
-            Path(predictions),
+            predicted,
             source,
             suffix=suffix,
             observe=None if folder is None else album.add,
             progress=progress,
         )
-        # They may be the very pictures that an earlier evaluation saved here.
-        if folder is not None and not _is_in(Path(predictions), folder / "pictures"):
-            _remove_pictures(folder, source, saving=False)
+        if folder is not None and overwrite:
+            # They may be the very pictures that an earlier evaluation saved here.
+            if not _is_in(predicted, folder / "pictures"):
+                _remove_pictures(folder, source, saving=False)
+            _remove_scores(folder)
     label = str(weights or predictions)
     table = evaluation.table(label=label)
     if folder is not None:
@@ -197,7 +203,7 @@ def _output_folder(output: str | None, names: Sequence[str], overwrite: bool) ->
     """The folder, made if it is not there, in which nothing of these names will be lost."""
     if output is None:
         return None
-    folder = Path(output)
+    folder = Path(output).expanduser()
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
@@ -218,8 +224,9 @@ def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
     Args:
         folder: The output folder.
         source: The pairs at hand, whose pictures are all that an interrupted evaluation left.
-        saving: Whether the next one saves pictures. If not, and where no network was scored before,
-            none of the pictures is known to be an evaluation's, and all of them stay.
+        saving: Whether the next one saves pictures. If not, and where no card tells of a network
+            (an evaluation that was stopped leaves none), none of the pictures is known to be an
+            evaluation's, and all of them stay.
 
     Raises:
         FileExistsError: There are others. Nothing was removed then.
@@ -247,6 +254,15 @@ def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
         )
     for file in files:
         file.unlink()
+
+
+def _remove_scores(folder: Path) -> None:
+    """Removes an earlier evaluation's scores, after its pictures, which its card tells from others.
+
+    The card goes first: it is what others compare with.
+    """
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _read_here(config: ConfigDict) -> dict[str, Any]:

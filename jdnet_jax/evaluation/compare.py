@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,9 +39,12 @@ def named(entries: Sequence[str]) -> list[Named]:
     methods = []
     for entry in entries:
         name, equals, path = entry.partition("=")
-        method = Named(name, Path(path)) if equals else Named(Path(entry).name, Path(entry))
-        if not method.name or (equals and not path):
+        if not equals:
+            # "." has no name of its own. Not where links lead: a link may be what gives the name.
+            name, path = Path(os.path.abspath(entry)).name, entry
+        if not name or not path:
             raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
+        method = Named(name, Path(path).expanduser())
         if not method.path.exists():
             raise FileNotFoundError(
                 f"{method.path}: there is no result card and no folder of predictions here, to "

@@ -12,6 +12,7 @@ from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import png_bytes
 from jdnet_jax.evaluation.fingerprint import joined, pair_digest
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
+from jdnet_jax.messages import reason
 from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
 from jdnet_jax.whole_files import write_whole
 
@@ -59,8 +60,8 @@ def evaluate_pairs(
         FileExistsError: if `save_to` holds files and `overwrite` is not set.
         TypeError: if `restore` gives no floats.
         ValueError: if the source is empty, a protocol is unknown, two pairs have one name,
-            `restore` changes the shape or gives values that are not finite, or a picture is too
-            small for a protocol. The message names the picture.
+            `restore` runs out of memory, changes the shape or gives values that are not finite, or
+            a picture is too small for a protocol. The message names the picture.
     """
     if save_to is not None and save_to.exists() and any(save_to.iterdir()) and not overwrite:
         raise FileExistsError(
@@ -71,7 +72,12 @@ def evaluate_pairs(
     def predict(pair: Pair) -> tuple[Picture, float | None]:
         rainy = np.divide(pair["rainy"], 255, dtype=np.float32)
         started = clock()
-        derained = np.asarray(restore(rainy))
+        try:
+            derained = np.asarray(restore(rainy))
+        except (RuntimeError, MemoryError) as error:  # an accelerator's memory is full, or ours
+            raise ValueError(
+                f"{pair['name']} of {source.edition} could not be restored: {reason(error)}"
+            ) from error
         seconds = clock() - started
         if not np.issubdtype(derained.dtype, np.floating):
             raise TypeError(
