@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
     "evaluation": {
         "data",
+        "memory",
         "metrics",
         "models",
         "pretrained",

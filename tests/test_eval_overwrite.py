@@ -7,7 +7,8 @@ from made_cards import quickstart_config, write_pairs
 from PIL import Image
 
 from jdnet_jax.evaluation import read_card
-from jdnet_jax.evaluation.command import FILES, evaluate
+from jdnet_jax.evaluation.command import evaluate
+from jdnet_jax.evaluation.output_folder import FILES
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_overwrite_stopped_leaves_no_scores_of_other_weights(tmp_path, score, mo
         derained.append(rainy)
         return rainy
 
-    monkeypatch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _: stopped)
+    monkeypatch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _, tile: stopped)
     with pytest.raises(KeyboardInterrupt):
         score(2, pictures=True)
     assert pictures(tmp_path) == ["1.png"]

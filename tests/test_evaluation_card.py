@@ -12,7 +12,9 @@ from made_cards import make_card, quickstart_config, write_pairs
 
 from jdnet_jax import create_model
 from jdnet_jax.evaluation import CardError, evaluate_pairs, read_card
-from jdnet_jax.evaluation.command import FILES, evaluate
+from jdnet_jax.evaluation.command import evaluate
+from jdnet_jax.evaluation.output_folder import FILES
+from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import split_variables
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_variables
 from jdnet_jax.weights import export_weights, weights_sha256, write_safetensors
@@ -251,6 +253,26 @@ def test_evaluate_scores_the_bundled_weights_without_any_named(tmp_path):
     card = read_card(tmp_path / "out")
     assert card.weights.path == DEFAULT_WEIGHTS
     assert card.weights.sha256 == weights_sha256(load_variables(DEFAULT_WEIGHTS)[1])
+
+
+def test_pictures_are_scored_whole_or_not_at_all(network, tmp_path, monkeypatch):
+    write_safetensors(tmp_path / "w.safetensors", *network)
+    pairs = write_pairs(tmp_path / "pairs")
+    settings = {"weights": str(tmp_path / "w.safetensors"), "progress": False}
+    needed = 20 * 24 * bytes_per_pixel(network[0])
+    free = [needed]
+    for module in ("restore", "evaluation.command"):
+        monkeypatch.setattr(f"jdnet_jax.{module}.available_bytes", lambda: free[0])
+    config = quickstart_config(test_pairs=str(pairs))
+    # Deraining would cut pictures that take more than half of the free memory.
+    evaluate(config, output=str(tmp_path / "tight"), **settings)
+    free[0] = 2**40
+    evaluate(config, output=str(tmp_path / "free"), **settings)
+    tight, roomy = (read_card(tmp_path / name).evaluation for name in ("tight", "free"))
+    assert tight.means() == roomy.means()
+    free[0] = needed - 1
+    with pytest.raises(ValueError, match=r"could not be restored: .*pixels take about .* GB"):
+        evaluate(config, **settings)
 
 
 def test_evaluate_keeps_the_trained_step_where_the_config_says_so(tmp_path):

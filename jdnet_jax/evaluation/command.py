@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from ml_collections import ConfigDict
 
 import jdnet_jax
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
-from jdnet_jax.evaluation.card import CARD_FILE, Card, CardError, Weights, read_card
+from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
 from jdnet_jax.evaluation.compare import (
     check_same_names,
     check_same_pairs,
@@ -22,18 +23,23 @@ from jdnet_jax.evaluation.compare import (
     named,
     read_cards,
 )
+from jdnet_jax.evaluation.output_folder import (
+    FILES,
+    is_in,
+    output_folder,
+    remove_pictures,
+    remove_scores,
+)
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
-from jdnet_jax.evaluation.scores import evaluate_pairs
-from jdnet_jax.models import Compute, abstract_model, fill
+from jdnet_jax.evaluation.scores import Restore, evaluate_pairs
+from jdnet_jax.memory import available_bytes, bytes_per_pixel
+from jdnet_jax.models import Compute, JDNet, abstract_model, fill
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
 from jdnet_jax.whole_files import write_whole
-
-FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
-"""What an evaluation writes, the card first."""
 
 COMPARISON_FILE = "comparison.md"
 """What a comparison writes."""
@@ -84,7 +90,7 @@ def evaluate(
         raise ValueError("derained pictures are saved in an output folder, of weights only")
     if predictions is None and weights is None:
         weights = DEFAULT_WEIGHTS
-    folder = _output_folder(output, (*FILES, *(["pictures"] if pictures else [])), overwrite)
+    folder = output_folder(output, (*FILES, *(["pictures"] if pictures else [])), overwrite)
     saved = folder / "pictures" if folder is not None and pictures else None
     source = open_test_pairs(config)
     album = Album()
@@ -102,10 +108,10 @@ def evaluate(
         )
         model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
         if folder is not None and overwrite:
-            _remove_pictures(folder, source, saving=pictures)
-            _remove_scores(folder)
+            remove_pictures(folder, source, saving=pictures)
+            remove_scores(folder)
         evaluation = evaluate_pairs(
-            Restorer(model),
+            _whole(model),
             source,
             save_to=saved,
             overwrite=overwrite,
@@ -124,9 +130,9 @@ def evaluate(
         )
         if folder is not None and overwrite:
             # They may be the very pictures that an earlier evaluation saved here.
-            if not _is_in(predicted, folder / "pictures"):
-                _remove_pictures(folder, source, saving=False)
-            _remove_scores(folder)
+            if not is_in(predicted, folder / "pictures"):
+                remove_pictures(folder, source, saving=False)
+            remove_scores(folder)
     label = str(weights or predictions)
     table = evaluation.table(label=label)
     if folder is not None:
@@ -179,7 +185,7 @@ def compare(
         OSError: There is nothing at a path, or a comparison in the output folder already.
     """
     methods = named(entries)
-    folder = _output_folder(output, (COMPARISON_FILE,), overwrite)
+    folder = output_folder(output, (COMPARISON_FILE,), overwrite)
     cards = read_cards(methods)
     check_same_pairs([(name, evaluation.data) for name, evaluation in cards.items()])
     folders = {method.name: method.path for method in methods if method.name not in cards}
@@ -199,70 +205,24 @@ def compare(
     return table
 
 
-def _output_folder(output: str | None, names: Sequence[str], overwrite: bool) -> Path | None:
-    """The folder, made if it is not there, in which nothing of these names will be lost."""
-    if output is None:
-        return None
-    folder = Path(output).expanduser()
-    there = [folder / name for name in names if (folder / name).exists()]
-    if there and not overwrite:
-        raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _whole(model: JDNet) -> Restore:
+    """Derains pictures whole, or raises a MemoryError.
 
-
-def _is_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def _remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
-    """Removes the pictures of an earlier evaluation, which would pass for those of the next.
-
-    Only files that the earlier card or the pairs at hand name are removed: the folder may be one
-    in which somebody keeps pictures.
-
-    Args:
-        folder: The output folder.
-        source: The pairs at hand, whose pictures are all that an interrupted evaluation left.
-        saving: Whether the next one saves pictures. If not, and where no card tells of a network
-            (an evaluation that was stopped leaves none), none of the pictures is known to be an
-            evaluation's, and all of them stay.
-
-    Raises:
-        FileExistsError: There are others. Nothing was removed then.
+    Tiles leave seams, and no score shall depend on how much memory happens to be free.
     """
-    card = None
-    with contextlib.suppress(CardError):  # what an unknown card names is among the others
-        card = read_card(folder)
-    if not saving and (card.weights is None if card else not (folder / CARD_FILE).exists()):
-        return
-    names = {source.name(index) for index in range(len(source))}
-    if card is not None and card.weights is not None:
-        names |= {scores.name for scores in card.evaluation.pictures}
-    pictures = folder / "pictures"
-    files = [file for file in pictures.rglob("*") if file.is_file() and file.name[0] != "."]
-    others = [
-        file
-        for file in files
-        if file.suffix != ".png"
-        or file.relative_to(pictures).as_posix()[: -len(".png")] not in names
-    ]
-    if others:
-        raise FileExistsError(
-            f"{others[0]} is neither of the scores in {folder} nor of these pairs; pictures of "
-            "several evaluations are not mixed: remove it or name another --output"
-        )
-    for file in files:
-        file.unlink()
+    restore = Restorer(model, tile=0)
 
+    def restore_whole(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        height, width = picture.shape[:2]
+        needed, free = height * width * bytes_per_pixel(model.description), available_bytes()
+        if needed > free:
+            raise MemoryError(
+                f"{width}x{height} pixels take about {needed / 1e9:.1f} GB at once, as pictures "
+                f"are scored whole, and {free / 1e9:.1f} GB are free"
+            )
+        return restore(picture)
 
-def _remove_scores(folder: Path) -> None:
-    """Removes an earlier evaluation's scores, after its pictures, which its card tells from others.
-
-    The card goes first: it is what others compare with.
-    """
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+    return restore_whole
 
 
 def _read_here(config: ConfigDict) -> dict[str, Any]:
