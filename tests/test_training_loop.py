@@ -168,7 +168,7 @@ def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeyp
         ("data.synthetic_share", 0.0),
         ("model.channels", 20),
         ("validation.held_out_count", 0),
-        ("validation.crop_size", 0),
+        ("validation.crop_size", 1),
     ],
 )
 def test_train_refuses_settings_before_it_makes_a_run(setting, value, tmp_path, monkeypatch):

@@ -53,10 +53,13 @@ def check_settings(config: ConfigDict, *, device_count: int) -> None:
     for name in ("train_steps", "log_every_steps", "checkpoint_every_steps", "batch_size"):
         if config[name] < 1:
             raise ValueError(f"{name} must be at least 1, got {config[name]}.")
-    if config.validation.crop_size < 1:
-        raise ValueError(
-            f"validation.crop_size must be at least 1, got {config.validation.crop_size}."
-        )
+    smallest = Description(**config.model).smallest_side
+    for part in ("data", "validation"):
+        if config[part].crop_size < smallest:
+            raise ValueError(
+                f"{part}.crop_size must be at least {smallest}, the fewest pixels on a side that "
+                f"this model can take, got {config[part].crop_size}."
+            )
     if not 0 <= config.ema_decay < 1:
         raise ValueError(f"ema_decay must be at least 0 and below 1, got {config.ema_decay}.")
     if not 0 < config.learning_rate < math.inf:
