@@ -56,6 +56,11 @@ def load_trained(path: str | Path) -> Trained:
     Raises:
         WeightsError: There are no weights, or they are damaged.
     """
+    if not str(path).strip():
+        raise WeightsError(
+            f"{path!r} is no name of weights; give --weights or initial_weights one, or leave it "
+            "out."
+        )
     if str(path) in bundled_names():
         return Trained(*read_weights(path), None)
     folder = Path(path).expanduser()

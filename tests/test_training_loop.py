@@ -169,6 +169,7 @@ def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeyp
         ("model.channels", 20),
         ("validation.held_out_count", 0),
         ("validation.crop_size", 1),
+        ("initial_weights", ""),
     ],
 )
 def test_train_refuses_settings_before_it_makes_a_run(setting, value, tmp_path, monkeypatch):
@@ -250,6 +251,7 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
         ({"weights": "a", "predictions": "b"}, "either"),
         ({"weights": "a", "predictions": None, "pictures": True}, "output"),
         ({"weights": "nowhere", "predictions": None}, "no weights here"),
+        ({"weights": "", "predictions": None}, "'' is no name of weights"),
     ],
 )
 def test_evaluate_refuses(arguments, message, monkeypatch):
