@@ -49,27 +49,27 @@ def load_trained(path: str | Path) -> Trained:
     """Reads trained weights.
 
     Args:
-        path: A name of bundled weights (`./small` is a file or a folder of that name), a
-            safetensors file, an orbax export, a run directory (its best checkpoint is taken), or
-            one checkpoint, `<run>/checkpoints/<step>`.
+        path: A name of bundled weights (`./small` and `Path("small")` are a file or a folder of
+            that name), a safetensors file, an orbax export, a run directory (its best checkpoint is
+            taken), or one checkpoint, `<run>/checkpoints/<step>`.
 
     Raises:
         WeightsError: There are no weights, or they are damaged.
     """
-    if not str(path).strip():
-        raise WeightsError(
-            f"{path!r} is no name of weights; give --weights or initial_weights one, or leave it "
-            "out."
-        )
-    if str(path) in bundled_names():
-        return Trained(*read_weights(path), None)
+    if isinstance(path, str):
+        if not path.strip():
+            raise WeightsError(
+                f"{path!r} is no name of weights; give --weights or initial_weights one, or leave "
+                "it out."
+            )
+        if path in bundled_names():
+            return Trained(*read_weights(path), None)
     folder = Path(path).expanduser()
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
     if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
         return _from_run(folder.parent, int(folder.name))
-    # Absolute, or a path like ./small would be the name of bundled weights once more.
-    return Trained(*read_weights(folder.absolute() if folder.exists() else path), None)
+    return Trained(*read_weights(folder), None)
 
 
 def load_model(
