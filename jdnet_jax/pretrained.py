@@ -67,8 +67,9 @@ def load_trained(path: str | Path) -> Trained:
     folder = Path(path).expanduser()
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
-    if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
-        return _from_run(folder.parent, int(folder.name))
+    step = folder.absolute()  # from inside checkpoints/, its name alone says no more
+    if step.parent.name == "checkpoints" and step.name.isdigit() and step.is_dir():
+        return _from_run(step.parent, int(step.name))
     return Trained(*read_weights(folder), None)
 
 

@@ -188,7 +188,7 @@ def test_check_settings_tells_how_to_go_on_with_other_devices(monkeypatch):
         check_settings(config, device_count=3)
 
 
-def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
+def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path, monkeypatch):
     workdir, best = run
     description, variables = load_variables(workdir)
     assert description == Description(**TINY)
@@ -198,8 +198,10 @@ def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
     exported = workdir / "weights"
     moved = tmp_path / "elsewhere"
     exported.rename(moved)  # an export needs nothing of the run
+    monkeypatch.chdir(workdir / "checkpoints")
+    step = str(best["step"])
     try:
-        for path in (workdir / "checkpoints" / str(best["step"]), moved):
+        for path in (workdir / "checkpoints" / step, step, moved):
             again, values = load_variables(path)
             assert again == description
             assert values.keys() == variables.keys()
