@@ -54,7 +54,7 @@ def load_trained(path: str | Path) -> Trained:
             taken), or one checkpoint, `<run>/checkpoints/<step>`.
 
     Raises:
-        WeightsError: There are no weights, or they are damaged.
+        WeightsError: There are no weights, or they are damaged or cannot be read.
     """
     if isinstance(path, str):
         if not path.strip():
@@ -113,6 +113,11 @@ def _from_run(folder: Path, step: int | None) -> Trained:
     except Exception as error:  # a damaged description shows as errors of many types
         told = reason(error)
         if not isinstance(error, CheckpointError | UnreadableError):
+            if isinstance(error, OSError):  # of the folder, not of a checkpoint in it
+                raise WeightsError(
+                    f"{folder}: the folder cannot be read ({told}); mend that, then give the same "
+                    "command again."
+                ) from error
             told = f"the checkpoint is damaged ({told})"
         raise WeightsError(
             f"{folder if step is None else folder / str(step)}: {told}. Name another one by its "
