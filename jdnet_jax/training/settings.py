@@ -134,14 +134,6 @@ def check_same_training(
             f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
         )
     told = differences(saved, config, pictures_before=pictures_before, pictures=pictures)
-    refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
-    if refused:
-        raise ValueError(
-            f"{workdir} holds a training under other settings: "
-            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has, named "
-            "first, train in another workdir, or, where it is meant to change on the way, "
-            f"give --allow_changed={','.join([*allow_changed, *refused])}."
-        )
     other = [
         name
         for name, differs in (
@@ -152,10 +144,20 @@ def check_same_training(
         if differs
     ]
     if other:
+        differing = [text for name, text in told.items() if any(_covers(o, name) for o in other)]
         raise ValueError(
-            f"the checkpoint of step {step} in {workdir} does not hold the arrays that a training "
-            f"with this {' and '.join(other)} has, so that no setting allows going on; begin "
-            "another training in another workdir, where initial_weights takes weights that fit."
+            f"{workdir} holds a training with other arrays: {', '.join(differing)}. No setting "
+            f"allows going on from its checkpoint of step {step} like that. Go on with the "
+            "settings it has, named first, or begin another training in another workdir, where "
+            "initial_weights takes weights that fit."
+        )
+    refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
+    if refused:
+        raise ValueError(
+            f"{workdir} holds a training under other settings: "
+            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has, named "
+            "first, train in another workdir, or, where it is meant to change on the way, "
+            f"give --allow_changed={','.join([*allow_changed, *refused])}."
         )
     if step > config["train_steps"]:
         raise ValueError(
