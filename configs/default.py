@@ -35,6 +35,7 @@ def get_config() -> ConfigDict:
     config.seed = 0
     # Weights to begin with instead of random ones: a bundled name, a .safetensors file, an export,
     # a run directory, a checkpoint; of a network with as many units or fewer, otherwise the same.
+    # An empty name is an error, not random weights: an unset variable of a shell gives one.
     config.initial_weights = placeholder(str)
     config.loss = "negative_ssim"  # or "mae", "mse" (Table 3), "negative_ssim_and_mae"
     config.batch_size = 12  # over all devices

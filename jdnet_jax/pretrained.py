@@ -49,22 +49,28 @@ def load_trained(path: str | Path) -> Trained:
     """Reads trained weights.
 
     Args:
-        path: A name of bundled weights (`./small` is a file or a folder of that name), a
-            safetensors file, an orbax export, a run directory (its best checkpoint is taken), or
-            one checkpoint, `<run>/checkpoints/<step>`.
+        path: A name of bundled weights (`./small` and `Path("small")` are a file or a folder of
+            that name), a safetensors file, an orbax export, a run directory (its best checkpoint is
+            taken), or one checkpoint, `<run>/checkpoints/<step>`.
 
     Raises:
-        WeightsError: There are no weights, or they are damaged.
+        WeightsError: There are no weights, or they are damaged or cannot be read.
     """
-    if str(path) in bundled_names():
-        return Trained(*read_weights(path), None)
+    if isinstance(path, str):
+        if not path.strip():
+            raise WeightsError(
+                f"{path!r} is no name of weights; give --weights or initial_weights one, or leave "
+                "it out."
+            )
+        if path in bundled_names():
+            return Trained(*read_weights(path), None)
     folder = Path(path).expanduser()
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
-    if folder.parent.name == "checkpoints" and folder.name.isdigit() and folder.is_dir():
-        return _from_run(folder.parent, int(folder.name))
-    # Absolute, or a path like ./small would be the name of bundled weights once more.
-    return Trained(*read_weights(folder.absolute() if folder.exists() else path), None)
+    step = folder.absolute()  # from inside checkpoints/, its name alone says no more
+    if step.parent.name == "checkpoints" and step.name.isdigit() and step.is_dir():
+        return _from_run(step.parent, int(step.name))
+    return Trained(*read_weights(folder), None)
 
 
 def load_model(
@@ -107,6 +113,11 @@ def _from_run(folder: Path, step: int | None) -> Trained:
     except Exception as error:  # a damaged description shows as errors of many types
         told = reason(error)
         if not isinstance(error, CheckpointError | UnreadableError):
+            if isinstance(error, OSError):  # of the folder, not of a checkpoint in it
+                raise WeightsError(
+                    f"{folder}: the folder cannot be read ({told}); mend that, then give the same "
+                    "command again."
+                ) from error
             told = f"the checkpoint is damaged ({told})"
         raise WeightsError(
             f"{folder if step is None else folder / str(step)}: {told}. Name another one by its "

@@ -259,7 +259,7 @@ def _derain(
 
 
 @functools.lru_cache(maxsize=2)
-def _pretrained(weights: str) -> Restorer:
+def _pretrained(weights: str | Path) -> Restorer:
     return Restorer.from_pretrained(weights)
 
 
@@ -277,7 +277,7 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
         TypeError: As `Restorer`.
         ValueError: As `Restorer`, or there are no such weights.
     """
-    return _pretrained(str(weights))(picture)
+    return _pretrained(weights)(picture)
 
 
 def _canvas_side(side: int, unit: int) -> int:

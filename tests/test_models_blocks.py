@@ -84,13 +84,18 @@ def attention_cases():
                 yield pytest.param(channels, footprint, case, form, marks=marks)
 
 
+def double(form="rows"):
+    """Called under `x64`."""
+    return Compute(dtype=jnp.float64, param_dtype=jnp.float64, attention=form)
+
+
 @pytest.mark.parametrize(("channels", "footprint", "case", "form"), list(attention_cases()))
 def test_self_attention_equals_peer(channels, footprint, case, form):
     block = f"attention_{channels}"
     description = Description(channels=channels, footprint=footprint)
     model = build_block(
         lambda compute: SelfAttention(description, compute),
-        Compute(dtype=jnp.float64, param_dtype=jnp.float64, attention=form),
+        double(form),
         under(ARRAYS, f"{block}/w:"),
         at="units/0/attention/",
         theirs_at=UNIT + "san.",
@@ -104,14 +109,11 @@ def test_self_attention_equals_peer(channels, footprint, case, form):
     )
 
 
-DOUBLE = Compute(dtype=jnp.float64, param_dtype=jnp.float64)
-
-
 @pytest.mark.parametrize("case", cases("aggregation", "eval"))
 def test_scale_aggregation_equals_peer(case):
     model = build_block(
         lambda compute: ScaleAggregation(4, 4, compute),
-        DOUBLE,
+        double(),
         under(ARRAYS, "aggregation/w:"),
         at="units/0/aggregation/",
         theirs_at=UNIT,
@@ -123,7 +125,7 @@ def test_scale_aggregation_equals_peer(case):
 def test_self_calibrated_conv_equals_peer(case):
     model = build_block(
         lambda compute: SelfCalibratedConv(8, 4, compute),
-        DOUBLE,
+        double(),
         under(ARRAYS, "self_calibrated/w:"),
         at="units/0/calibrated/",
         theirs_at=UNIT + "scn.",
@@ -135,7 +137,7 @@ def test_self_calibrated_conv_equals_peer(case):
 def test_joint_unit_equals_peer(case):
     model = build_block(
         lambda compute: JointUnit(Description(scales=1), compute),
-        DOUBLE,
+        double(),
         under(ARRAYS, "joint_unit/w:"),
         at="units/0/",
         theirs_at=UNIT,
@@ -186,7 +188,7 @@ def test_conv3x3_pads_one_zero_on_each_side(stride):
     for case in cases(block, "eval"):
         model = build_block(
             lambda compute: Conv3x3(3, 4, compute, stride=stride),
-            DOUBLE,
+            double(),
             {f"enterBlock.0.{name}": value for name, value in weights.items()},
             at="head/",
             theirs_at="",

@@ -128,3 +128,12 @@ def test_batch_norm_statistics_have_the_type_of_the_parameters():
 def test_compute_refuses_an_unknown_attention_form():
     with pytest.raises(ValueError, match="'rows' or 'patches', got 'columns'"):
         Compute(attention="columns")
+
+
+@pytest.mark.parametrize("name", ["dtype", "param_dtype"])
+@pytest.mark.parametrize(
+    ("given", "message"), [("float16", "must be float32, "), ("float64", "float64 .*_X64=1")]
+)
+def test_compute_refuses_types_that_it_would_not_compute_in(name, given, message):
+    with pytest.raises(ValueError, match=f"^{name} {message}"):
+        Compute(**{name: given})

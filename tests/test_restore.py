@@ -1,6 +1,7 @@
 """From picture to picture, from Python."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from jdnet_jax import Restorer, create_model
 from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import JDNet, attention_rows, split_variables
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
-from jdnet_jax.weights import WeightsError, bundled_names, export_weights
+from jdnet_jax.weights import WeightsError, bundled_names, export_weights, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,9 @@ def test_derain_is_the_bundled_network():
     derained = jdnet_jax.derain(picture)
     np.testing.assert_array_equal(derained, Restorer.from_pretrained()(picture))
     np.testing.assert_array_equal(jdnet_jax.derain(picture, weights=DEFAULT_WEIGHTS), derained)
-    with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
-        jdnet_jax.derain(picture, weights="no such")
+    for weights in ("no such", Path(DEFAULT_WEIGHTS)):
+        with pytest.raises(WeightsError, match=DEFAULT_WEIGHTS):
+            jdnet_jax.derain(picture, weights=weights)
 
 
 def test_bundled_weights_come_before_folders_of_their_name(tmp_path, monkeypatch):
@@ -101,7 +103,9 @@ def test_a_path_to_an_export_of_a_bundled_name_is_that_export(tmp_path, monkeypa
     _, params, statistics = split_variables(model)
     export_weights(tmp_path / DEFAULT_WEIGHTS, model.description, params | statistics)
     monkeypatch.chdir(tmp_path)
-    assert load_trained(f"./{DEFAULT_WEIGHTS}").description == model.description
+    for path in (f"./{DEFAULT_WEIGHTS}", Path(DEFAULT_WEIGHTS)):
+        assert load_trained(path).description == model.description
+    assert read_weights(Path(DEFAULT_WEIGHTS))[0] == model.description
 
 
 def test_from_pretrained_keeps_the_trained_step_where_it_is_told_to():

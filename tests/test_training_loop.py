@@ -154,6 +154,7 @@ def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeyp
     [
         ("loss", "huber"),
         ("dtype", "float16"),
+        ("dtype", "float64"),  # off in JAX
         ("schedule", "linear"),
         ("train_steps", 0),
         ("log_every_steps", 0),
@@ -168,7 +169,8 @@ def test_train_refuses_to_go_on_as_another_training(run, setting, value, monkeyp
         ("data.synthetic_share", 0.0),
         ("model.channels", 20),
         ("validation.held_out_count", 0),
-        ("validation.crop_size", 0),
+        ("validation.crop_size", 1),
+        ("initial_weights", ""),
     ],
 )
 def test_train_refuses_settings_before_it_makes_a_run(setting, value, tmp_path, monkeypatch):
@@ -187,7 +189,7 @@ def test_check_settings_tells_how_to_go_on_with_other_devices(monkeypatch):
         check_settings(config, device_count=3)
 
 
-def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
+def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path, monkeypatch):
     workdir, best = run
     description, variables = load_variables(workdir)
     assert description == Description(**TINY)
@@ -197,8 +199,10 @@ def test_load_variables_opens_run_checkpoint_and_export(run, tmp_path):
     exported = workdir / "weights"
     moved = tmp_path / "elsewhere"
     exported.rename(moved)  # an export needs nothing of the run
+    monkeypatch.chdir(workdir / "checkpoints")
+    step = str(best["step"])
     try:
-        for path in (workdir / "checkpoints" / str(best["step"]), moved):
+        for path in (workdir / "checkpoints" / step, step, moved):
             again, values = load_variables(path)
             assert again == description
             assert values.keys() == variables.keys()
@@ -250,6 +254,7 @@ def test_evaluate_scores_a_run(run, tmp_path, monkeypatch):
         ({"weights": "a", "predictions": "b"}, "either"),
         ({"weights": "a", "predictions": None, "pictures": True}, "output"),
         ({"weights": "nowhere", "predictions": None}, "no weights here"),
+        ({"weights": "", "predictions": None}, "'' is no name of weights"),
     ],
 )
 def test_evaluate_refuses(arguments, message, monkeypatch):

@@ -14,6 +14,7 @@ import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from refusals import as_nobody
 
 from jdnet_jax.cli import main
 from jdnet_jax.models import Compute, Description, abstract_model, fill, initial_values
@@ -253,3 +254,17 @@ def test_read_weights_says_what_a_link_or_a_folder_lacks(tmp_path):
     for name in ("loop", "folder", "nothing"):
         with pytest.raises(WeightsError, match=f"{name}: there are no weights here. Give"):
             read_weights(tmp_path / name)
+
+
+def test_checkpoints_that_may_not_be_listed_are_not_called_damaged():
+    folder = Path(tempfile.mkdtemp())  # not pytest's, which only its owner may enter
+    folder.chmod(0o755)
+    (folder / "checkpoints").mkdir(mode=0)
+    try:
+        with as_nobody():
+            told = refusal(folder)
+    finally:
+        (folder / "checkpoints").chmod(0o700)
+        shutil.rmtree(folder)
+    assert "checkpoints: the folder cannot be read ([Errno 13] Permission denied" in told
+    assert told.endswith("mend that, then give the same command again.")

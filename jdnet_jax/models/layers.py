@@ -44,6 +44,9 @@ class Compute:
             compile faster, but each multiplies that many maps for every fusion, used or not.
         axis_name: Mapped axis over which training-mode batch statistics are averaged.
         rngs: Where Flax layers draw their first values from.
+
+    Raises:
+        ValueError: A value that no network can be computed with, or float64 while JAX has it off.
     """
 
     dtype: Any = jnp.float32
@@ -55,12 +58,20 @@ class Compute:
     rngs: Any = None
 
     def __post_init__(self) -> None:
-        try:
-            known = jnp.dtype(self.dtype) in (jnp.float32, jnp.bfloat16, jnp.float64)
-        except TypeError:  # no type at all
-            known = False
-        if not known:
-            raise ValueError(f"dtype must be float32, bfloat16 or float64, got {self.dtype!r}.")
+        for name in ("dtype", "param_dtype"):
+            given = getattr(self, name)
+            try:
+                known = jnp.dtype(given) in (jnp.float32, jnp.bfloat16, jnp.float64)
+            except TypeError:  # no type at all
+                known = False
+            if not known:
+                raise ValueError(f"{name} must be float32, bfloat16 or float64, got {given!r}.")
+            # JAX would compute in float32, and say so for each array.
+            if jax.dtypes.canonicalize_dtype(given) != jnp.dtype(given):
+                raise ValueError(
+                    f"{name} float64 needs JAX's 64-bit numbers, which are off: set "
+                    "JAX_ENABLE_X64=1 in the environment, or take float32."
+                )
         if self.units_per_scan < 1:
             raise ValueError(f"units_per_scan must be at least 1, got {self.units_per_scan}.")
         if self.attention not in ("rows", "patches"):

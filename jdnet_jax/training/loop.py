@@ -271,7 +271,7 @@ def _first_values(
     config: ConfigDict, description: Description, model: JDNet
 ) -> tuple[Mapping[str, np.ndarray], str]:
     """The first values of all variables, and what to call their origin."""
-    if not config.initial_weights:
+    if config.initial_weights is None:
         return initial_values(model, config.seed), "random weights"
     given, variables = load_variables(config.initial_weights)
     grown, values = grow(given, variables, max(given.units, description.units))

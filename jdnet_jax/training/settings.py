@@ -53,10 +53,13 @@ def check_settings(config: ConfigDict, *, device_count: int) -> None:
     for name in ("train_steps", "log_every_steps", "checkpoint_every_steps", "batch_size"):
         if config[name] < 1:
             raise ValueError(f"{name} must be at least 1, got {config[name]}.")
-    if config.validation.crop_size < 1:
-        raise ValueError(
-            f"validation.crop_size must be at least 1, got {config.validation.crop_size}."
-        )
+    smallest = Description(**config.model).smallest_side
+    for part in ("data", "validation"):
+        if config[part].crop_size < smallest:
+            raise ValueError(
+                f"{part}.crop_size must be at least {smallest}, the fewest pixels on a side that "
+                f"this model can take, got {config[part].crop_size}."
+            )
     if not 0 <= config.ema_decay < 1:
         raise ValueError(f"ema_decay must be at least 0 and below 1, got {config.ema_decay}.")
     if not 0 < config.learning_rate < math.inf:
@@ -131,14 +134,6 @@ def check_same_training(
             f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
         )
     told = differences(saved, config, pictures_before=pictures_before, pictures=pictures)
-    refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
-    if refused:
-        raise ValueError(
-            f"{workdir} holds a training under other settings: "
-            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has, named "
-            "first, train in another workdir, or, where it is meant to change on the way, "
-            f"give --allow_changed={','.join([*allow_changed, *refused])}."
-        )
     other = [
         name
         for name, differs in (
@@ -149,10 +144,20 @@ def check_same_training(
         if differs
     ]
     if other:
+        differing = [text for name, text in told.items() if any(_covers(o, name) for o in other)]
         raise ValueError(
-            f"the checkpoint of step {step} in {workdir} does not hold the arrays that a training "
-            f"with this {' and '.join(other)} has, so that no setting allows going on; begin "
-            "another training in another workdir, where initial_weights takes weights that fit."
+            f"{workdir} holds a training with other arrays: {', '.join(differing)}. No setting "
+            f"allows going on from its checkpoint of step {step} like that. Go on with the "
+            "settings it has, named first, or begin another training in another workdir, where "
+            "initial_weights takes weights that fit."
+        )
+    refused = [n for n in told if not any(_covers(a, n) for a in allow_changed)]
+    if refused:
+        raise ValueError(
+            f"{workdir} holds a training under other settings: "
+            f"{', '.join(told[n] for n in refused)}. Go on with the settings it has, named "
+            "first, train in another workdir, or, where it is meant to change on the way, "
+            f"give --allow_changed={','.join([*allow_changed, *refused])}."
         )
     if step > config["train_steps"]:
         raise ValueError(

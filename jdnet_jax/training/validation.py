@@ -32,7 +32,7 @@ class Validation:
         crop_size: Side of the crops in pixels; smaller pictures give smaller crops.
 
     Raises:
-        PairError: There are no pairs.
+        PairError: There are no pairs, or one is too small for the network; names it.
     """
 
     def __init__(self, model: JDNet, source: PairSource, *, crop_size: int) -> None:
@@ -43,7 +43,12 @@ class Validation:
         self._pairs = []
         for index in range(jax.process_index(), len(source), jax.process_count()):
             pair = source[index]
-            self._pairs.append(tuple(_centre(pair[key], crop_size) for key in ("rainy", "clean")))
+            rainy, clean = (_centre(pair[key], crop_size) for key in ("rainy", "clean"))
+            try:
+                model.description.check_size(*rainy.shape[:2])
+            except ValueError as error:
+                raise PairError(f"validation pair {pair['name']}: {error}") from error
+            self._pairs.append((rainy, clean))
 
     def __call__(
         self,

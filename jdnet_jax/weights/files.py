@@ -117,7 +117,7 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
     """Reads bundled weights, a safetensors file or an orbax export.
 
     Args:
-        path: A name of `bundled_names()`, a file, or a folder.
+        path: A name of `bundled_names()`, a file, or a folder; a `Path` is never a name.
 
     Returns:
         The description, and all variables by name, as float32.
@@ -125,7 +125,7 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
     Raises:
         WeightsError: There are no such weights, or they are damaged; the message names the file.
     """
-    if str(path) in bundled_names():
+    if isinstance(path, str) and path in bundled_names():
         path = BUNDLED / f"{path}.safetensors"
     path = Path(path)
     if path.is_file():
