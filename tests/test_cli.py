@@ -260,7 +260,9 @@ def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
     for name in "abc":
         picture(tmp_path / "in" / f"{name}.png")
     code = (
-        "import runpy, sys, time, types\n"
+        "import runpy, signal, sys, time, types\n"
+        # A shell has those that it starts in the background ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def restore(rgb):\n"
         "    print('deraining', flush=True)\n"
         "    time.sleep(600)\n"
@@ -270,16 +272,19 @@ def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
         f"sys.argv[1:] = ['derain', {str(tmp_path / 'in')!r}, '-o', {str(tmp_path / 'out')!r}]\n"
         "runpy.run_module('jdnet_jax', run_name='__main__')"
     )
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout.readline() == "deraining\n"
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    ) as process:
+        assert process.stdout.readline() == "deraining\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "0 of 3 pictures derained, 0 failed; --skip-existing goes on" in told
     assert told.endswith("jdnet_jax: interrupted\n")
