@@ -21,13 +21,18 @@ def computed_ahead(
     not waited for.
 
     Args:
-        function: What is computed.
+        function: What is computed. What holds for one thread alone, as JAX's and NumPy's settings
+            in a `with` block do, does not hold for it.
         inputs: Inputs, of which `at_once + 2` are held at a time, the one in use among them.
-        at_once: Number of threads.
+        at_once: Number of threads; with 1 there is none: each result is computed by the thread that
+            asks, and nothing ahead.
 
     Yields:
         Every input with what will be its result, or the error instead.
     """
+    if at_once == 1:
+        yield from ((given, _computed(function, given)) for given in inputs)
+        return
     threads = ThreadPoolExecutor(at_once)
     waiting: deque[tuple[Input, Future[Result]]] = deque()
     try:
@@ -39,3 +44,12 @@ def computed_ahead(
             yield waiting.popleft()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _computed(function: Callable[[Input], Result], given: Input) -> Future[Result]:
+    result: Future[Result] = Future()
+    try:
+        result.set_result(function(given))
+    except Exception as error:
+        result.set_exception(error)
+    return result

@@ -36,10 +36,10 @@ def _left_of_limits(root: Path) -> Iterator[int]:
         _, controllers, name = line.split(":", 2)
         if controllers == "":
             top, limit, used = root / "sys/fs/cgroup", "memory.max", "memory.current"
-            cached = "inactive_file"
+            cached = ("active_file", "inactive_file")
         elif "memory" in controllers.split(","):
             top, limit = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-            used, cached = "memory.usage_in_bytes", "total_inactive_file"
+            used, cached = "memory.usage_in_bytes", ("total_active_file", "total_inactive_file")
         else:
             continue
         group = top / name.lstrip("/")
@@ -52,10 +52,13 @@ def _left_of_limits(root: Path) -> Iterator[int]:
                 break
 
 
-def _cached(statistics: Path, name: str) -> int:
+def _cached(statistics: Path, names: tuple[str, ...]) -> int:
     """Bytes of files that a group has in memory and that make room when it is asked for."""
-    fields = (line.split() for line in statistics.read_text().splitlines())
-    return next((int(value) for field, value in fields if field == name), 0)
+    try:
+        fields = dict(line.split() for line in statistics.read_text().splitlines())
+    except OSError:
+        return 0
+    return sum(int(fields.get(name, 0)) for name in names)
 
 
 def bytes_per_pixel(description: Description) -> int:

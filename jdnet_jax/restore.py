@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -66,7 +68,8 @@ class Restorer:
         overlap: Pixels that a tile looks beyond what is kept of it, a multiple of 16 (of
             `canvas_unit` for other networks than the paper's); None for `OVERLAP`.
         at_once: How many threads may derain pictures at the same time. A picture that does not fit
-            into its share of that half of the memory is cut, and no two are cut at once.
+            into its share of that half of the memory is cut, into tiles that may take all of the
+            half; no two are cut at once.
 
     Raises:
         ValueError: The network is in training mode, where the result would depend on the batch; or
@@ -96,7 +99,8 @@ class Restorer:
             check_side(tile, unit=self._unit, overlap=overlap)
         self._tile, self._overlap, self._at_once = tile, overlap, at_once
         self._own: set[tuple[int, int]] = set()
-        self._owning, self._cutting = threading.Lock(), threading.Lock()
+        self._counting, self._owning, self._cutting = (threading.Lock() for _ in range(3))
+        self._running, self._free = 0, 0
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
         self._run = Compiled(jax.jit(functools.partial(_derain, graph)), cpu_options=CPU_OPTIONS)
@@ -162,7 +166,21 @@ class Restorer:
             picture = picture.astype(dtype.newbyteorder("="), copy=False)
         else:
             raise TypeError(f"A picture must be of uint8, uint16 or floats, got {dtype}.")
-        return self._derain(picture).astype(dtype, copy=False)
+        with self._counted():
+            return self._derain(picture).astype(dtype, copy=False)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Counts a call. What memory is free is asked while no other call has some of it."""
+        with self._counting:
+            if not self._running:
+                self._free = available_bytes()
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._running -= 1
 
     def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Derains a picture of float32 or whole numbers."""
@@ -183,7 +201,8 @@ class Restorer:
 
     def _room(self) -> float:
         """Pixels that may be derained at once, by all threads together."""
-        return available_bytes() / 2 / bytes_per_pixel(self.description)
+        free = self._free if self._running else available_bytes()
+        return free / 2 / bytes_per_pixel(self.description)
 
     def _tiles(self, size: tuple[int, int]) -> Tiles | None:
         """The tiles to cut a picture into; None to leave it whole."""

@@ -15,7 +15,25 @@ def test_results_come_in_order(at_once, count):
     assert [(x, y.result()) for x, y in results] == [(x, x * x) for x in range(count)]
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_one_at_a_time_is_computed_by_the_thread_that_asks():
+    taken, computed = [], []
+
+    def inputs():
+        for x in range(3):
+            taken.append(x)
+            yield x
+
+    def function(x):
+        computed.append(threading.current_thread())
+        return x
+
+    for number, (x, result) in enumerate(computed_ahead(function, inputs(), at_once=1)):
+        assert result.result() == x == number
+        assert len(taken) == len(computed) == number + 1
+    assert set(computed) == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("at_once", [2, 3])
 def test_so_many_are_computed_at_once_and_no_more(at_once):
     """Each call waits for all that may run beside it; one more would break the barrier."""
     running, most, lock = 0, 0, threading.Lock()
@@ -50,8 +68,9 @@ def test_inputs_are_taken_one_ahead_of_the_threads():
         assert len(taken) == min(number + 3, 9)
 
 
-def test_an_error_is_that_inputs_alone():
-    results = computed_ahead(lambda x: 6 // x, [2, 0, 3], at_once=2)
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_an_error_is_that_inputs_alone(at_once):
+    results = computed_ahead(lambda x: 6 // x, [2, 0, 3], at_once=at_once)
     (_, first), (_, second), (_, third) = results
     assert (first.result(), third.result()) == (3, 2)
     with pytest.raises(ZeroDivisionError):
@@ -59,20 +78,19 @@ def test_an_error_is_that_inputs_alone():
 
 
 def test_nothing_is_begun_after_it_was_closed():
-    begun, started, go_on = [], threading.Event(), threading.Event()
+    begun, started, go_on = [], threading.Semaphore(0), threading.Event()
 
     def function(x):
         begun.append(x)
-        if x == 1:
-            started.set()
-            go_on.wait(timeout=60)
+        started.release()
+        go_on.wait(timeout=60)
 
-    with contextlib.closing(computed_ahead(function, range(9), at_once=1)) as results:
+    with contextlib.closing(computed_ahead(function, range(9), at_once=2)) as results:
         next(results)
-        next(results)
-        assert started.wait(timeout=60)
+        for _ in range(2):
+            assert started.acquire(timeout=60)
     go_on.set()  # closing did not wait for it
     for thread in threading.enumerate():
         if thread.name.startswith("ThreadPoolExecutor"):
             thread.join(timeout=60)
-    assert begun == [0, 1]
+    assert sorted(begun) == [0, 1]

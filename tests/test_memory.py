@@ -14,8 +14,12 @@ def group(folder, files, *, limit, used, cached):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in zip(files, (limit, used), strict=True):
         (folder / name).write_text(f"{content}\n")
-    names = ("anon", "inactive_file", "total_inactive_file")
-    (folder / "memory.stat").write_text("".join(f"{name} {cached}\n" for name in names))
+    # Of groups of version 1, what has no "total" leaves out the groups within.
+    total = "" if files == V2 else "total_"
+    numbers = {"anon": 7000, "active_file": 9000, "inactive_file": 8000, "file_mapped": 6000}
+    numbers |= {f"{total}active_file": cached // 5, f"{total}inactive_file": cached - cached // 5}
+    told = "".join(f"{name} {number}\n" for name, number in numbers.items())
+    (folder / "memory.stat").write_text(told)
 
 
 V2 = ("memory.max", "memory.current")
@@ -47,6 +51,10 @@ def test_the_tightest_limit_of_a_group_and_those_around_it_holds(tmp_path, line,
     assert left() == 30
     group(top, files, limit=2000, used=2100, cached=0)
     assert left() == 0
+    (top / "memory.stat").unlink()
+    group(top / "jobs" / "mine", files, limit=unlimited, used=10, cached=0)
+    (top / files[0]).write_text("2400")
+    assert left() == 300
 
 
 def test_a_system_without_groups_has_no_limit(tmp_path):

@@ -174,6 +174,28 @@ def test_threads_share_the_memory(monkeypatch):
     assert cutting == [True]
 
 
+def test_memory_is_what_was_free_before_others_ran(monkeypatch):
+    """What a picture has taken is not missing to the next: it was counted on."""
+    two = Restorer.from_pretrained(overlap=16, at_once=2)
+    pixel = bytes_per_pixel(two.description)
+    free = [4 * 200 * 200 * pixel]
+    monkeypatch.setattr("jdnet_jax.restore.available_bytes", lambda: free[0])
+    seen = []
+
+    def compute(numbers, part, size):
+        free[0] = 0
+        seen.append((two._tiles((200, 200)), two._canvas((195, 195))))
+        if len(seen) == 1:
+            two(np.zeros((200, 200, 3), np.uint8))
+        return np.zeros((*size, 3), np.uint8)
+
+    monkeypatch.setattr(two, "_compute", compute)
+    two(np.zeros((200, 200, 3), np.uint8))
+    assert seen == 2 * [(None, (208, 208))]  # no canvas of 256x256, which is beyond a share
+    with pytest.raises(ValueError, match="There is memory for 0 pixels"):
+        two(np.zeros((200, 200, 3), np.uint8))
+
+
 def test_numbers_of_the_other_byte_order_are_numbers(restore):
     picture = np.random.default_rng(6).integers(0, 65536, (9, 12, 3), np.uint16)
     for kind in (">u2", "<u2"):

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, JpegImagePlugin
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import exif_block, told_dpi, upright
+from jdnet_jax.pictures.metadata import exif_block, profile_is_grey, told_dpi, upright
 from jdnet_jax.pictures.picture import (
     JpegSettings,
     Picture,
@@ -240,8 +240,11 @@ def _pillow_samples(
         target = "RGBA" if clear else "RGB"
     samples = np.asarray(image if mode == target else image.convert(target))
     samples = samples.reshape(image.height, image.width, -1)
-    if mode in ("P", "PA") and (samples[..., :2] == samples[..., 1:3]).all():
-        samples = samples[..., [0, 3] if clear else [0]]  # a palette of greys, as in every grey GIF
+    # A palette of greys, as in every grey GIF. One with a profile of colours stays in colour: a PNG
+    # may not be grey with that.
+    may_be_grey = mode in ("P", "PA") and (icc_profile is None or profile_is_grey(icc_profile))
+    if may_be_grey and (samples[..., :2] == samples[..., 1:3]).all():
+        samples = samples[..., [0, 3] if clear else [0]]
     return samples, icc_profile
 
 

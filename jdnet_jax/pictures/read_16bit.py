@@ -47,7 +47,7 @@ def uint16_samples(
 
     Args:
         path: the file's name, for the error message.
-        data: the whole file; no TIFF (see `tiff_page`).
+        data: the whole file; of a TIFF, one that `tiff_samples` leaves alone.
         image: the same file as Pillow opened it, not yet loaded.
 
     Returns:

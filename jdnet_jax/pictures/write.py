@@ -30,12 +30,8 @@ def check_output(path: str | PathLike[str], picture: Picture) -> int:
     """
     target = output_format(path)
     held = (1 if picture.grey else 3) + (picture.alpha is not None)
-    profile = picture.icc_profile
-    if profile and picture.grey and target.name == "PNG" and not profile_is_grey(profile):
-        held += (
-            2  # PNG permits no grey with a profile of colours, which a palette of greys may have
-        )
     channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
+    profile = picture.icc_profile
     if profile is None:
         return channels
     name, kind = profile_name(profile), format_in_words(path)
@@ -53,11 +49,11 @@ def write_picture(
 ) -> None:
     """Writes `rgb` as a file that is otherwise like the one `picture` was read from.
 
-    Grey is written as grey, but in a PNG whose colour profile is one of colours. The alpha channel,
-    the bit depth, the colour profile, the EXIF block and the resolution are those of the source,
-    the format is that of the suffix. With `picture.rgb` itself the file holds exactly the source's
-    samples in PNG, TIFF, WebP, BMP, PPM, JPEG 2000, TGA, ... A JPEG is compressed with the tables
-    of its source, from another format with quality 95; AVIF always with quality 95.
+    Grey is written as grey, with the alpha channel, the bit depth, the colour profile, the EXIF
+    block and the resolution of the source, in the format of the suffix. With `picture.rgb` itself
+    the file holds exactly the source's samples in PNG, TIFF, WebP, BMP, PPM, JPEG 2000, TGA, ...
+    A JPEG is compressed with the tables of its source, from another format with quality 95; AVIF
+    always with quality 95.
 
     The file appears whole or not at all: it is written under another name and then renamed.
 
@@ -82,7 +78,7 @@ def write_picture(
         )
     channels = check_output(path, picture)
     samples = picture.samples(rgb)
-    if channels != samples.shape[-1]:  # a format without grey, or a profile of colours
+    if channels != samples.shape[-1]:  # a format without grey
         alpha = samples.shape[-1] - 1
         samples = samples[..., [0, 0, 0, 1][: 3 + alpha]]
     try:
