@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from jdnet_jax.heap import give_back_freed_memory
+from jdnet_jax.paths import expanded
 
 
 def default_folder() -> Path:
     """The user's cache folder: `$XDG_CACHE_HOME/jdnet_jax`, or `~/.cache/jdnet_jax`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "jdnet_jax"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "jdnet_jax"
 
 
 def keep_compiled(folder: Path) -> None:
@@ -27,7 +28,7 @@ def keep_compiled(folder: Path) -> None:
     import jax  # takes a second: after the flags are known to be good
 
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        jax.config.update("jax_compilation_cache_dir", str(folder.expanduser().absolute()))
+        jax.config.update("jax_compilation_cache_dir", str(expanded(folder).absolute()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -43,7 +44,7 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
 
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return
-    folder = folder.expanduser()
+    folder = expanded(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

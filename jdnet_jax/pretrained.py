@@ -12,6 +12,7 @@ import numpy as np
 
 from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
+from jdnet_jax.paths import expanded
 from jdnet_jax.weights.files import (
     WeightsError,
     bundled_names,
@@ -64,7 +65,7 @@ def load_trained(path: str | Path) -> Trained:
             )
         if path in bundled_names():
             return Trained(*read_weights(path), None)
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if (folder / "checkpoints").is_dir():
         return _from_run(folder / "checkpoints", None)
     step = folder.absolute()  # from inside checkpoints/, its name alone says no more

@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
 # These stand on nothing, and every part may use them.
-TOOLS = {"messages", "revision", "whole_files"}
+TOOLS = {"messages", "paths", "revision", "whole_files"}
 EVERYTHING = {"__init__", "__main__", "cli"}
 
 

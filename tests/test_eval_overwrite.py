@@ -55,8 +55,10 @@ def test_overwrite_goes_on_after_an_interruption(tmp_path, score):
     assert pictures(tmp_path) == ["1.png", "2.png"]
 
 
-def test_overwrite_stopped_leaves_no_scores_of_other_weights(tmp_path, score, monkeypatch):
+@pytest.mark.parametrize("saving", [True, False])
+def test_overwrite_stopped_leaves_what_was_there(tmp_path, score, monkeypatch, saving):
     score(2, pictures=True)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     derained = []
 
     def stopped(rainy):
@@ -65,11 +67,24 @@ def test_overwrite_stopped_leaves_no_scores_of_other_weights(tmp_path, score, mo
         derained.append(rainy)
         return rainy
 
-    monkeypatch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _, tile: stopped)
-    with pytest.raises(KeyboardInterrupt):
-        score(2, pictures=True)
-    assert pictures(tmp_path) == ["1.png"]
-    assert [name for name in FILES if (tmp_path / "out" / name).exists()] == []
+    with monkeypatch.context() as patch:
+        patch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _, tile: stopped)
+        with pytest.raises(KeyboardInterrupt):
+            score(2, pictures=saving)
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+    score(1, pictures=saving)
+    assert pictures(tmp_path) == (["1.png"] if saving else [])
+    assert read_card(tmp_path / "out").evaluation.data.count == 1
+
+
+def test_pictures_take_the_place_of_those_that_a_link_leads_to(tmp_path, score):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pictures").symlink_to(tmp_path / "elsewhere")
+    for count in (2, 1):
+        score(count, pictures=True)
+        assert len(list((tmp_path / "elsewhere").iterdir())) == count
+    assert (tmp_path / "out" / "pictures").is_symlink()
 
 
 def test_overwrite_keeps_scores_until_predictions_are_scored(tmp_path, score):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, P
 from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
 from jdnet_jax.data.synthetic import SyntheticPairs
+from jdnet_jax.paths import expanded
 
 EMBEDDED = "embedded"
 """The name of the photographs that come with scikit-image."""
@@ -94,11 +94,7 @@ def open_photographs(name: str, *, split: Split) -> Photographs:
         name: `"embedded"`, or a folder, of which every picture is taken whatever the split.
         split: Which of the embedded photographs.
     """
-    return (
-        EmbeddedPhotographs(split)
-        if name == EMBEDDED
-        else FolderPhotographs(Path(name).expanduser())
-    )
+    return EmbeddedPhotographs(split) if name == EMBEDDED else FolderPhotographs(expanded(name))
 
 
 def open_pairs(
@@ -126,15 +122,15 @@ def open_pairs(
         PairError: There are no such pairs, or they have a fault.
     """
     if name in BUILDERS:
-        download = Path(manual_dir).expanduser() if manual_dir else None
-        prepared = Path(data_dir).expanduser()
+        download = expanded(manual_dir) if manual_dir else None
+        prepared = expanded(data_dir)
         return TfdsPairs(name, split, data_dir=prepared, manual_dir=download)
     if name == EMBEDDED:
         return SyntheticPairs(EmbeddedPhotographs(split), style=style, seed=seed)
     if name.startswith(DRAWN):
-        pairs = FolderPairs(Path(name.removeprefix(DRAWN)).expanduser())
+        pairs = FolderPairs(expanded(name.removeprefix(DRAWN)))
         return SyntheticPairs(Backgrounds(pairs), style=style, seed=seed)
-    return FolderPairs(Path(name).expanduser())
+    return FolderPairs(expanded(name))
 
 
 def open_training_data(

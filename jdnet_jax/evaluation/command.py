@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 from collections.abc import Sequence
@@ -25,21 +26,22 @@ from jdnet_jax.evaluation.compare import (
 )
 from jdnet_jax.evaluation.output_folder import (
     FILES,
+    earlier_pictures,
     is_in,
     output_folder,
-    remove_pictures,
-    remove_scores,
+    remove_earlier,
 )
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
 from jdnet_jax.evaluation.scores import Restore, evaluate_pairs
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import Compute, JDNet, abstract_model, fill
+from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.restore import Restorer
 from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
-from jdnet_jax.whole_files import write_whole
+from jdnet_jax.whole_files import unfinished, write_whole
 
 COMPARISON_FILE = "comparison.md"
 """What a comparison writes."""
@@ -69,10 +71,8 @@ def evaluate(
         suffix: What the predictions' names have after the pair's.
         output: A folder for `FILES`.
         pictures: Also save the derained pictures, in `<output>/pictures`.
-        overwrite: Replace scores and pictures that are in the output folder already. They are
-            removed first, pictures whether new ones are saved or not, as they are of other weights:
-            an evaluation that is stopped leaves no scores. Those of predictions replace them once
-            all are scored.
+        overwrite: Replace scores and pictures that are in the output folder already, once all is
+            scored: pictures whether new ones are saved or not, as they are of other weights.
         command: The words of the command line, for the result card.
         progress: Draw a progress bar on stderr.
 
@@ -91,48 +91,40 @@ def evaluate(
     if predictions is None and weights is None:
         weights = DEFAULT_WEIGHTS
     folder = output_folder(output, (*FILES, *(["pictures"] if pictures else [])), overwrite)
-    saved = folder / "pictures" if folder is not None and pictures else None
     source = open_test_pairs(config)
+    predicted = None if predictions is None else expanded(predictions)
+    earlier: list[Path] = []
+    # Predictions may be the very pictures that an earlier evaluation saved here.
+    if folder and overwrite and not (predicted and is_in(predicted, folder / "pictures")):
+        earlier = earlier_pictures(folder, source, saving=pictures)
     album = Album()
+    observe = None if folder is None else album.add
     scored = None
-    if weights is not None:
-        # Read once: the best checkpoint of a run that is still training may change.
-        description, variables, training = load_trained(weights)
-        if config.model.position_size:
-            description = dataclasses.replace(description, position_size=config.model.position_size)
-        scored = Weights(
-            path=weights,
-            sha256=weights_sha256(variables),
-            network=description.to_dict(),
-            training=training,
-        )
-        model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
-        if folder is not None and overwrite:
-            remove_pictures(folder, source, saving=pictures)
-            remove_scores(folder)
-        evaluation = evaluate_pairs(
-            _whole(model),
-            source,
-            save_to=saved,
-            overwrite=overwrite,
-            observe=None if folder is None else album.add,
-            progress=progress,
-        )
-    else:
-        assert predictions is not None
-        predicted = Path(predictions).expanduser()
-        evaluation = evaluate_predictions(
-            predicted,
-            source,
-            suffix=suffix,
-            observe=None if folder is None else album.add,
-            progress=progress,
-        )
-        if folder is not None and overwrite:
-            # They may be the very pictures that an earlier evaluation saved here.
-            if not is_in(predicted, folder / "pictures"):
-                remove_pictures(folder, source, saving=False)
-            remove_scores(folder)
+    # Where links lead, as pictures take the place of a folder.
+    saved = (folder / "pictures").resolve() if folder and pictures else None
+    with unfinished(saved) if saved else contextlib.nullcontext() as unsaved:
+        if weights is not None:
+            # Read once: the best checkpoint of a run that is still training may change.
+            description, variables, training = load_trained(weights)
+            if size := config.model.position_size:
+                description = dataclasses.replace(description, position_size=size)
+            scored = Weights(
+                path=weights,
+                sha256=weights_sha256(variables),
+                network=description.to_dict(),
+                training=training,
+            )
+            model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
+            evaluation = evaluate_pairs(
+                _whole(model), source, save_to=unsaved, observe=observe, progress=progress
+            )
+        else:
+            assert predicted is not None
+            evaluation = evaluate_predictions(
+                predicted, source, suffix=suffix, observe=observe, progress=progress
+            )
+        if folder and overwrite:
+            remove_earlier(folder, earlier)
     label = str(weights or predictions)
     table = evaluation.table(label=label)
     if folder is not None:

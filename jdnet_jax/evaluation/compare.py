@@ -13,6 +13,7 @@ from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.means import paired_difference
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table, protocol_legend
+from jdnet_jax.paths import expanded
 from jdnet_jax.published import EDITIONS, PROTOCOL, PROTOCOL_REASON, TABLE_1
 
 
@@ -44,7 +45,7 @@ def named(entries: Sequence[str]) -> list[Named]:
             name, path = Path(os.path.abspath(entry)).name, entry
         if not name or not path:
             raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
-        method = Named(name, Path(path).expanduser())
+        method = Named(name, expanded(path))
         if not method.path.exists():
             raise FileNotFoundError(
                 f"{method.path}: there is no result card and no folder of predictions here, to "

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.evaluation.card import CARD_FILE, CardError, read_card
+from jdnet_jax.paths import expanded
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
 """What an evaluation writes, the card first."""
@@ -17,7 +18,7 @@ def output_folder(output: str | None, names: Sequence[str], overwrite: bool) -> 
     """The folder, made if it is not there, in which nothing of these names will be lost."""
     if output is None:
         return None
-    folder = Path(output).expanduser()
+    folder = expanded(output)
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
@@ -30,27 +31,26 @@ def is_in(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
-    """Removes the pictures of an earlier evaluation, which would pass for those of the next.
+def earlier_pictures(folder: Path, source: PairSource, *, saving: bool) -> list[Path]:
+    """The pictures of an earlier evaluation, which would pass for those of the next.
 
-    Only files that the earlier card or the pairs at hand name are removed: the folder may be one
-    in which somebody keeps pictures.
+    Only files that the earlier card or the pairs at hand name are: the folder may be one in which
+    somebody keeps pictures.
 
     Args:
         folder: The output folder.
-        source: The pairs at hand, whose pictures are all that an interrupted evaluation left.
-        saving: Whether the next one saves pictures. If not, and where no card tells of a network
-            (an evaluation that was stopped leaves none), none of the pictures is known to be an
-            evaluation's, and all of them stay.
+        source: The pairs at hand.
+        saving: Whether the next one saves pictures. If not, and where no network was scored before,
+            none of the pictures is known to be an evaluation's.
 
     Raises:
-        FileExistsError: There are others. Nothing was removed then.
+        FileExistsError: There are others among them.
     """
     card = None
     with contextlib.suppress(CardError):  # what an unknown card names is among the others
         card = read_card(folder)
     if not saving and (card.weights is None if card else not (folder / CARD_FILE).exists()):
-        return
+        return []
     names = {source.name(index) for index in range(len(source))}
     if card is not None and card.weights is not None:
         names |= {scores.name for scores in card.evaluation.pictures}
@@ -67,14 +67,10 @@ def remove_pictures(folder: Path, source: PairSource, *, saving: bool) -> None:
             f"{others[0]} is neither of the scores in {folder} nor of these pairs; pictures of "
             "several evaluations are not mixed: remove it or name another --output"
         )
-    for file in files:
-        file.unlink()
+    return files
 
 
-def remove_scores(folder: Path) -> None:
-    """Removes an earlier evaluation's scores, after its pictures, which its card tells from others.
-
-    The card goes first: it is what others compare with.
-    """
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+def remove_earlier(folder: Path, pictures: Sequence[Path]) -> None:
+    """Removes what an earlier evaluation wrote, the card first: others compare with it."""
+    for file in (*(folder / name for name in FILES), *pictures):
+        file.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.growth import grow
 from jdnet_jax.models.variables import split_variables
+from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import load_variables
 from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
@@ -65,7 +66,7 @@ def train(
         Stopped: SIGTERM or Ctrl-C asked the training to stop.
     """
     with contextlib.ExitStack() as until_the_end:
-        return _train(config, Path(workdir).expanduser(), allow_changed, until_the_end)
+        return _train(config, expanded(workdir), allow_changed, until_the_end)
 
 
 def _train(
