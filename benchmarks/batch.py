@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--weights", default="small")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    restore = Restorer.from_pretrained(arguments.weights)
+    restore = Restorer.from_pretrained(arguments.weights, at_once=2)
 
     def derain(at_once: int) -> None:
         with tempfile.TemporaryDirectory() as output:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jdnet_jax.heap import give_back_freed_memory
+from jdnet_jax.messages import one_line
 from jdnet_jax.paths import expanded
 
 
@@ -51,8 +52,11 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
             pass
     except OSError as error:
         tell(
-            f"compiled programs cannot be kept in {folder} ({error.strerror}), so each start "
-            "compiles anew; free it, or choose another place by XDG_CACHE_HOME"
+            one_line(
+                f"compiled programs cannot be kept in {folder} ({error.strerror}), so each start "
+                "compiles anew; name a folder that can be written to, by --cache where there is "
+                "that flag, or by XDG_CACHE_HOME"
+            )
         )
     else:
         keep_compiled(folder)

@@ -40,7 +40,7 @@ def check_output(output: Path) -> None:
     if output.exists():
         raise FileExistsError(f"{output} exists; give a new name")
     kind = output.suffix
-    if kind not in ("", ".safetensors") and not kind[1:2].isdigit():
+    if kind not in ("", ".safetensors") and not kind[1:].isdigit():
         raise ValueError(
             f"{output}: weights are written to a file that ends in .safetensors or to a folder; "
             f"leave {kind} out for a folder"

@@ -107,12 +107,12 @@ def test_run_plan_tells_how_far_it_came_when_it_is_interrupted(tmp_path):
 
 def test_pictures_are_derained_while_others_are_read_and_written(tmp_path, monkeypatch):
     """The second and third are derained together, before the first one is written."""
-    tree(tmp_path / "in", "a.png", "b.png", "c.png", "d.png")
-    together, both = threading.Barrier(3), []
+    sources = tree(tmp_path / "in", "a.png", "b.png", "c.png", "d.png")
+    waiting = [np.asarray(Image.open(source)).tobytes() for source in sources[1:3]]
+    together = threading.Barrier(3)
 
     def restore(rgb):
-        both.append(rgb)
-        if len(both) in (2, 3):
+        if rgb.tobytes() in waiting:
             together.wait(timeout=60)
         return darker(rgb)
 

@@ -48,6 +48,7 @@ IDENTITIES = [
     ("Rain12600/test", 1400, 0.9, "not a known data set"),
     ("x/train12", 12, 0.5, "not a known data set"),
     ("x/my-rain12.zip", 12, 0.5, "Rain12 test, 12 pairs (complete set)"),
+    ("x/rain100htest", 100, 0.1, "Rain100H test, 100 pairs (original edition)"),
 ]
 
 

@@ -31,7 +31,7 @@ _SWAPPED_SHARE = 1e-3
 _ONE_SCENE_CORRELATION = 0.06
 # Small pictures correlate by chance, with a standard deviation of one over the root of the number
 # of pixels. Of 240 crops of 64x64 pixels of rainy and clean pictures, this or added light tells all
-# (all but 5 as JPEG of quality 90); of as many of two scenes, one passes for a pair.
+# (all but 5 as JPEG of quality 90); of as many of two scenes, one passes for a pair (4 as JPEG).
 _CHANCE_DEVIATIONS = 4
 # Streaks and outlines beyond count as this much, or they would outweigh all that both have.
 _EDGE_LEVELS = 8

@@ -98,8 +98,9 @@ def identify(
 
 
 def _holds(part: str, name: str) -> bool:
-    """Whether the name stands in a longer one by itself, as Rain12 does not in Rain1200."""
-    return re.search(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", part) is not None
+    """Whether the name stands in a longer one by itself, as Rain12 in neither Rain1200 nor train12."""
+    no_longer_number = r"(?!\d)" if name[-1].isdigit() else ""
+    return re.search(rf"(?<![^\W_]){re.escape(name)}{no_longer_number}", part) is not None
 
 
 def _rain_of(dry_share: float | None) -> PublishedSet | None:

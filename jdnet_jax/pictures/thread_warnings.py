@@ -13,10 +13,11 @@ def thread_warnings(wanted: type[Warning] = Warning) -> Iterator[list[Warning]]:
 
     `warnings.catch_warnings(record=True)` takes the warnings of all threads: those of a network
     that derains one picture would be told of another one that is being read. Two threads must not
-    be in such a block, or in one of `warnings.catch_warnings`, at the same time.
+    be in such a block, or in one of `warnings.catch_warnings`, at the same time: Python has one set
+    of filters. Other threads' warnings of the wanted kind are shown, whatever the filters say.
 
     Args:
-        wanted: Which are collected; others are shown as ever.
+        wanted: Which are collected.
 
     Yields:
         A list that they go into.
