@@ -98,7 +98,7 @@ def identify(
 
 
 def _holds(part: str, name: str) -> bool:
-    """Whether the name stands in a longer one by itself, as Rain12 in neither Rain1200 nor train12."""
+    """Whether the name stands in a longer one, but not as Rain12 does in Rain1200 or train12."""
     no_longer_number = r"(?!\d)" if name[-1].isdigit() else ""
     return re.search(rf"(?<![^\W_]){re.escape(name)}{no_longer_number}", part) is not None
 
