@@ -59,7 +59,8 @@ def run_plan(
 ) -> Summary:
     """Derains the pictures of a plan.
 
-    One thread reads and writes; the next pictures are derained by others in the meantime.
+    Where several are derained at once, one thread reads and writes, and others derain the next
+    pictures in the meantime.
 
     Args:
         plan: what goes where.
@@ -68,7 +69,7 @@ def run_plan(
         progress: whether several pictures get a progress bar on stderr.
         tell: is given what fails and what is damaged, a line each, when it happens: the batch may
             never come to its end.
-        at_once: how many threads call `restore` at the same time.
+        at_once: how many threads call `restore` at the same time; see `computed_ahead`.
     """
     done: list[Path] = []
     failed = list(plan.unreadable)
