@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from jdnet_jax.heap import give_back_freed_memory
 from jdnet_jax.messages import one_line
 from jdnet_jax.paths import expanded
+from jdnet_jax.whole_files import make_writable
 
 
 def default_folder() -> Path:
@@ -47,9 +47,7 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
         return
     folder = expanded(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        make_writable(folder)
     except OSError as error:
         tell(
             one_line(

@@ -99,7 +99,7 @@ class Restorer:
             check_side(tile, unit=self._unit, overlap=overlap)
         self._tile, self._overlap, self._at_once = tile, overlap, at_once
         self._own: set[tuple[int, int]] = set()
-        self._counting, self._owning, self._cutting = (threading.Lock() for _ in range(3))
+        self._counting, self._cutting = threading.Lock(), threading.Lock()
         self._running, self._free = 0, 0
         graph, params, statistics = split_variables(model)
         self._variables = jax.device_put((params, statistics))
@@ -154,12 +154,13 @@ class Restorer:
         self.description.check_size(*picture.shape[:2])
         dtype = picture.dtype
         if np.issubdtype(dtype, np.floating):
-            if np.isnan(picture).any():
+            lowest, highest = picture.min(), picture.max()
+            if np.isnan(lowest):  # as it is where a single value is
                 raise ValueError("A picture must not hold NaN.")
-            if not (picture.min() >= -_TOLERANCE and picture.max() <= 1 + _TOLERANCE):
+            if lowest < -_TOLERANCE or highest > 1 + _TOLERANCE:
                 raise ValueError(
-                    f"A picture of floats must lie in [0, 1], got {picture.min()} to "
-                    f"{picture.max()}; divide by 255 if it comes from 8 bits."
+                    f"A picture of floats must lie in [0, 1], got {lowest} to {highest}; divide by "
+                    "255 if it comes from 8 bits."
                 )
             picture = picture.astype(np.float32, copy=False)
         elif dtype.newbyteorder("=") in (np.uint8, np.uint16):
@@ -194,7 +195,7 @@ class Restorer:
         return self._derain_part(picture, size, self._canvas(size), (0, 0))
 
     def _has_own_program(self, size: tuple[int, int]) -> bool:
-        with self._owning:
+        with self._counting:
             if len(self._own) < OWN_PROGRAMS:
                 self._own.add(size)
             return size in self._own

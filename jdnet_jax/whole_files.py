@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -84,3 +85,14 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_writable(folder: Path) -> None:
+    """Makes a folder that is not there, and tries to write into it.
+
+    Raises:
+        OSError: It cannot be made, or nothing can be written into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from jdnet_jax.training.checkpoint_folders import CheckpointError, short
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.write_errors import WriteError, told_of
 from jdnet_jax.weights.files import export_weights
-from jdnet_jax.whole_files import write_whole
+from jdnet_jax.whole_files import make_writable, write_whole
 
 
 @contextlib.contextmanager
@@ -47,9 +46,7 @@ def run_directory(workdir: Path) -> Iterator[None]:
 
 def _make(workdir: Path) -> None:
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=workdir):
-            pass
+        make_writable(workdir)
     except OSError as error:
         raise OSError(
             f"the run directory {workdir} cannot be written to ({error.strerror}); make it "
