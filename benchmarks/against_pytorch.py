@@ -110,7 +110,7 @@ def per_megapixel(rounds: int) -> dict[str, float]:
     A single call for the small one takes half a second, too short to say how fast the machine is in
     the minute that the large one takes.
     """
-    commands = {what: [sys.executable, "-m", OURS, what, "0", "serve"] for what in SIDES}
+    commands = {what: [sys.executable, "-m", OURS, "serve", what] for what in SIDES}
     turns = by_turns(commands, rounds, calls_per_turn={"picture": 40})
     each = {
         what: [call["seconds"] / math.prod(SIDES[what]) * 1e6 for call in calls[1:]]
@@ -165,15 +165,15 @@ def processes(folder: Path) -> dict[str, dict[str, float]]:
         )
     cold = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
     derain = [sys.executable, "-m", "jdnet_jax", "derain", "--quiet", "--overwrite"]
-    worker = [sys.executable, "-m", OURS]
+    training = [sys.executable, "-m", OURS, "once", "train"]
     full = [*derain, str(folder / "picture.png"), "-o", str(folder / "out.png")]
     large = [*derain, str(folder / "photograph.png"), "-o", str(folder / "large.png")]
     small = [*derain, str(folder / "picture.png"), "-o", str(folder / "small.png")]
     return {
-        "first training step, cold": once([*worker, "train", "4", "once"], cold),
-        "first training step, again": once([*worker, "train", "4", "once"], cold),
-        "training, 12 crops": once([*worker, "train", "12", "once"], cold),
-        "training, 12 crops, remat": once([*worker, "train", "12", "once", "remat"], cold),
+        "first training step, cold": once(training, cold),
+        "first training step, again": once(training, cold),
+        "training, 12 crops": once([*training, "--crops", "12"], cold),
+        "training, 12 crops, remat": once([*training, "--crops", "12", "--remat"], cold),
         "derain a 480x320 picture, 32 units, cold": once([*full, "--weights", str(weights)], cold),
         "derain a 480x320 picture, 32 units, again": once([*full, "--weights", str(weights)], cold),
         "derain a 480x320 picture, bundled weights": once(small, cold),
@@ -203,13 +203,13 @@ def main() -> None:
         peer = None
         if arguments.peer_python:
             peer = [arguments.peer_python, "-m", PEER, "serve", what]
-        ours = [sys.executable, "-m", OURS, what, "4", "serve"]
+        ours = [sys.executable, "-m", OURS, "serve", what]
         result = compare(ours, peer, times * arguments.rounds)
         results[label] = result | {"aim": aim}
         print(label, json.dumps(results[label]), flush=True)
     for label, what in {"training step, 12 crops": "train", "SSIM loss, 12 crops": "ssim"}.items():
         results[label] = compare(
-            [sys.executable, "-m", OURS, what, "12", "serve"], None, arguments.rounds
+            [sys.executable, "-m", OURS, "serve", what, "--crops", "12"], None, arguments.rounds
         )
         print(label, json.dumps(results[label]), flush=True)
     label = "seconds per megapixel, bundled weights"

@@ -22,9 +22,13 @@ def times(call: Callable[[], object], runs: int) -> list[float]:
     return [seconds(call) for _ in range(runs)]
 
 
-def serve(call: Callable[[], object]) -> None:
-    """For each line of input one call, its seconds and the peak memory; see against_pytorch."""
+def serve(call: Callable[[], object], device_memory: Callable[[], dict[str, float]] = dict) -> None:
+    """For each line of input one call, its seconds and the peak memory; see against_pytorch.
+
+    `device_memory` tells what is to be printed with them.
+    """
     for _ in sys.stdin:
         elapsed = seconds(call)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": elapsed, "peak_mib": peak}), flush=True)
+        told = {"seconds": elapsed, "peak_mib": peak} | device_memory()
+        print(json.dumps(told), flush=True)

@@ -4,10 +4,11 @@
     python -m benchmarks.torch_jdnet time infer|train      prints seconds per call
     python -m benchmarks.torch_jdnet serve infer|train     a call for each line that comes in
 
-It is what a PyTorch user would write (attention by unfolding the footprint) and a second opinion on
-what the network computes; `tests/data/make_block_arrays.py` makes the blocks' test data with it.
-Names follow the authors' state dict, so that their weights load as they are. Arrays are NCHW.
-PyTorch is needed here and for the authors' checkpoints: measured with torch 2.13.0.
+`time` and `serve` use a GPU where there is one. It is what a PyTorch user would write (attention by
+unfolding the footprint) and a second opinion on what the network computes;
+`tests/data/make_block_arrays.py` makes the blocks' test data with it. Names follow the authors'
+state dict, so that their weights load as they are. Arrays are NCHW. PyTorch is needed here and for
+the authors' checkpoints: measured with torch 2.13.0.
 """
 
 from __future__ import annotations
@@ -209,27 +210,60 @@ def check(file: str) -> float:
     return worst
 
 
-def inference() -> Callable[[], None]:
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def network(arguments: argparse.Namespace) -> nn.Module:
+    """The network on the device there is, compiled where that is asked for."""
+    net: nn.Module = JDNet(arguments.units).to(DEVICE)
+    return torch.compile(net) if arguments.compile else net
+
+
+def precision(arguments: argparse.Namespace) -> torch.autocast:
+    """What to compute under: bfloat16 where the operation allows, or float32."""
+    return torch.autocast(DEVICE, torch.bfloat16, enabled=arguments.dtype == "bfloat16")
+
+
+def finish() -> None:
+    """Returns when the device has done its work."""
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def device_memory() -> dict[str, float]:
+    """Most MiB that were used of the device's memory, and how many there are; nothing on CPU."""
+    if DEVICE == "cpu":
+        return {}
+    return {
+        "device_mib": torch.cuda.max_memory_allocated() / 2**20,
+        "device_limit_mib": torch.cuda.mem_get_info()[1] / 2**20,
+    }
+
+
+def inference(arguments: argparse.Namespace) -> Callable[[], None]:
     """One picture of 320x480 through the full network."""
-    net, x = JDNet().eval(), torch.rand(1, 3, 320, 480)
+    net, x = network(arguments).eval(), torch.rand(1, 3, 320, 480)
 
     def call() -> None:
-        with torch.no_grad():
-            net(x)
+        with torch.no_grad(), precision(arguments):
+            net(x.to(DEVICE)).float().cpu()
 
     return call
 
 
-def training() -> Callable[[], None]:
-    """One step of Adam on 4 crops of 64x64."""
-    net = JDNet()
+def training(arguments: argparse.Namespace) -> Callable[[], None]:
+    """One step of Adam on crops of 64x64."""
+    net = network(arguments)
     optimizer = torch.optim.Adam(net.parameters(), 5e-4)
-    x, y = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 64, 64)
+    x, y = (torch.rand(arguments.crops, 3, 64, 64) for _ in range(2))
 
     def call() -> None:
         optimizer.zero_grad()
-        ((net(x) - y) ** 2).mean().backward()
+        with precision(arguments):
+            rain_free = net(x.to(DEVICE))
+        ((rain_free.float() - y.to(DEVICE)) ** 2).mean().backward()
         optimizer.step()
+        finish()
 
     return call
 
@@ -240,15 +274,20 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check").add_argument("file")
     for name in ("time", "serve"):
-        commands.add_parser(name).add_argument("what", choices=["infer", "train"])
+        command = commands.add_parser(name)
+        command.add_argument("what", choices=["infer", "train"])
+        command.add_argument("--crops", type=int, default=4)
+        command.add_argument("--units", type=int, default=32)
+        command.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+        command.add_argument("--compile", action="store_true", help="with torch.compile")
     arguments = parser.parse_args()
     if arguments.command == "check":
         worst = check(arguments.file)
         print(f"largest absolute difference {worst:.2e}")
         raise SystemExit(int(worst > 1e-9))
-    call = inference() if arguments.what == "infer" else training()
+    call = {"infer": inference, "train": training}[arguments.what](arguments)
     if arguments.command == "serve":
-        serve(call)
+        serve(call, device_memory)
         return
     print(f"{min(times(call, 2)):.2f} s")
 

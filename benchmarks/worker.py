@@ -1,12 +1,14 @@
-"""Our side of `benchmarks.against_pytorch`: a workload, run once or whenever a line comes in.
+"""Our side of the comparisons: a workload, run once or whenever a line comes in.
 
-python -m benchmarks.worker {infer,train,ssim,picture,photograph} CROPS {once,serve} [remat]
+    python -m benchmarks.worker once|serve infer|train|ssim|picture|photograph [--crops 12] ...
+
+The workloads are measured on whatever device JAX computes on.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,36 +34,38 @@ SIDES = {"picture": (320, 480), "photograph": (3000, 4000)}
 """Height and width of what the bundled weights are timed on."""
 
 
-def inference(_: int, **__: Any) -> Callable[[], Any]:
+def inference(arguments: argparse.Namespace) -> Callable[[], Any]:
     """One picture of 320x480."""
-    restore = Restorer(create_model())
+    restore = Restorer(create_model(units=arguments.units, dtype=arguments.dtype))
     picture = np.random.default_rng(0).random((320, 480, 3), np.float32)
     return functools.partial(restore, picture)
 
 
-def bundled(height: int, width: int) -> Callable[[], Any]:
+def bundled(arguments: argparse.Namespace) -> Callable[[], Any]:
     """One picture with the bundled weights, in tiles where the memory asks for them."""
     restore = Restorer.from_pretrained()
-    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    picture = np.random.default_rng(0).integers(0, 256, (*SIDES[arguments.what], 3), np.uint8)
     return functools.partial(restore, picture)
 
 
-def training(crops: int, *, remat: bool = False) -> Callable[[], Any]:
+def training(arguments: argparse.Namespace) -> Callable[[], Any]:
     """One step on crops of 64x64 as `train.py` takes it: negative SSIM, Adam, pmap."""
-    compute = Compute(remat=remat, axis_name=AXIS)
-    model = abstract_model(Description(), compute)
+    compute = Compute(dtype=arguments.dtype, remat=arguments.remat, axis_name=AXIS)
+    model = abstract_model(Description(units=arguments.units), compute)
     model = fill(model, initial_values(model, seed=0))
     optimizer = make_optimizer(lambda _: 5e-4)
-    state = [replicate(create_state(model, optimizer, averaged=False))]
+    device = jax.local_devices()[:1]
+    state = [replicate(create_state(model, optimizer, averaged=False), device)]
     model.train()
     step = parallel_step(
+        device,
         graph=split_variables(model)[0],
         optimizer=optimizer,
         loss=loss_function("negative_ssim"),
         ema_decay=0.0,
     )
     rng = np.random.default_rng(0)
-    rainy, clean = (rng.random((1, crops, 64, 64, 3), np.float32) for _ in range(2))
+    rainy, clean = (rng.random((1, arguments.crops, 64, 64, 3), np.float32) for _ in range(2))
 
     def call() -> Any:
         state[0], metrics = step(state[0], rainy, clean)
@@ -70,30 +74,54 @@ def training(crops: int, *, remat: bool = False) -> Callable[[], Any]:
     return call
 
 
-def ssim(crops: int, **_: Any) -> Callable[[], Any]:
+def ssim(arguments: argparse.Namespace) -> Callable[[], Any]:
     """The SSIM loss forward and backward."""
     run = jax.jit(jax.value_and_grad(loss_function("negative_ssim")))
     rng = np.random.default_rng(0)
-    a, b = (rng.random((crops, 64, 64, 3), np.float32) for _ in range(2))
+    a, b = (rng.random((arguments.crops, 64, 64, 3), np.float32) for _ in range(2))
     return lambda: jax.block_until_ready(run(a, b))
+
+
+WORKLOADS: dict[str, Callable[[argparse.Namespace], Callable[[], Any]]] = {
+    "infer": inference,
+    "train": training,
+    "ssim": ssim,
+    "picture": bundled,
+    "photograph": bundled,
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a workload can be told."""
+    parser.add_argument("--crops", type=int, default=4)
+    parser.add_argument("--units", type=int, default=Description().units)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--remat", action="store_true")
+
+
+def device_memory() -> dict[str, float]:
+    """Most MiB that were used of the device's memory, and how many there are; nothing on CPU."""
+    told = jax.local_devices()[0].memory_stats()
+    if not told:
+        return {}
+    return {
+        "device_mib": told["peak_bytes_in_use"] / 2**20,
+        "device_limit_mib": told["bytes_limit"] / 2**20,
+    }
 
 
 def main() -> None:
     """Runs what the command line says."""
-    what, crops, mode, *options = sys.argv[1:]
-    makers: dict[str, Callable[..., Callable[[], Any]]]
-    makers = {
-        "infer": inference,
-        "train": training,
-        "ssim": ssim,
-        "picture": lambda _: bundled(*SIDES["picture"]),
-        "photograph": lambda _: bundled(*SIDES["photograph"]),
-    }
-    call = makers[what](int(crops), **dict.fromkeys(options, True))
-    if mode == "once":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("mode", choices=["once", "serve"])
+    parser.add_argument("what", choices=WORKLOADS)
+    add_options(parser)
+    arguments = parser.parse_args()
+    call = WORKLOADS[arguments.what](arguments)
+    if arguments.mode == "once":
         call()
         return
-    serve(call)
+    serve(call, device_memory)
 
 
 if __name__ == "__main__":

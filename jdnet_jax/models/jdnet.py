@@ -49,11 +49,16 @@ class JointUnit(nnx.Module):
                     "A joint unit with attention needs the coordinates of its pixels, got None; "
                     "see picture_coordinates."
                 )
-            x = self.attention(x, coordinates, part)
+            with jax.named_scope("self_attention"):
+                x = self.attention(x, coordinates, part)
         else:
             x = inside(x, part)
-        x = self.aggregation(x, part) + x
-        return x if self.calibrated is None else self.calibrated(x, part)
+        with jax.named_scope("scale_aggregation"):
+            x = self.aggregation(x, part) + x
+        if self.calibrated is None:
+            return x
+        with jax.named_scope("self_calibrated"):
+            return self.calibrated(x, part)
 
 
 class JDNet(nnx.Module):
@@ -130,14 +135,10 @@ class JDNet(nnx.Module):
         # In a loop nothing can be merged with the first computation; see jax.checkpoint.
         policy = None if self.remat else jax.checkpoint_policies.save_only_these_names(KEPT)
         run = jax.checkpoint(unit, prevent_cse=False, policy=policy)
-        x, statistics = dense_trunk(
-            run,
-            own,
-            kernels,
-            biases,
-            x,
-            units_per_scan=self.units_per_scan,
-        )
+        with jax.named_scope("dense_trunk"):
+            x, statistics = dense_trunk(
+                run, own, kernels, biases, x, units_per_scan=self.units_per_scan
+            )
         if self.training:
             nnx.update(self.units, statistics)
         rain = leaky_relu(self.tail(inside(leaky_relu(x), part)))

@@ -68,7 +68,9 @@ def train_step(
     def forward(params: dict[str, Any]) -> tuple[jax.Array, tuple[jax.Array, dict[str, Any]]]:
         model = merge_variables(graph, params, state["statistics"])
         prediction = model(rainy)
-        return loss(prediction, clean), (prediction, batch_statistics(model))
+        with jax.named_scope("loss"):
+            value = loss(prediction, clean)
+        return value, (prediction, batch_statistics(model))
 
     (value, (prediction, statistics)), gradients = jax.value_and_grad(forward, has_aux=True)(
         state["params"]
@@ -77,8 +79,9 @@ def train_step(
     # Statistics agree on all devices already, being computed over the axis.
     gradients, metrics = average((gradients, {"loss": value, "psnr": psnr}))
     metrics["gradient_norm"] = optax.tree.norm(gradients)
-    updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
-    params = optax.apply_updates(state["params"], updates)
+    with jax.named_scope("optimizer"):
+        updates, opt_state = optimizer.update(gradients, state["opt_state"], state["params"])
+        params = optax.apply_updates(state["params"], updates)
     after = TrainState(
         step=state["step"] + 1, params=params, statistics=statistics, opt_state=opt_state
     )
