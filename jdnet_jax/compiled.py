@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,8 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
         return
     folder = expanded(folder)
     try:
+        if folder.parts[:1] == ("~",):
+            raise OSError(errno.ENOENT, "it is not known which folder ~ is: HOME is not set")
         make_writable(folder)
     except OSError as error:
         tell(
@@ -58,6 +62,50 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
         )
     else:
         keep_compiled(folder)
+
+
+_COMPILING = threading.Lock()
+
+
+def _compile(lowered: Any, options: Mapping[str, str | int] | None) -> Callable[..., Any]:
+    """Compiles, or takes the program from the folder; a damaged one there is compiled anew.
+
+    JAX writes them in place, so that a program that is killed, or a full disk, leaves a part of
+    one. JAX would warn of it and compile, at every start from then on: it writes over nothing.
+    """
+    import jax
+
+    errors = "jax_raise_persistent_cache_errors"
+    with _COMPILING:
+        before = getattr(jax.config, errors)
+        jax.config.update(errors, True)
+        try:
+            return lowered.compile(options)
+        except Exception:
+            if not _delete_damaged(jax.config.jax_compilation_cache_dir):  # type: ignore[attr-defined]
+                raise
+        finally:
+            jax.config.update(errors, before)
+    return lowered.compile(options)
+
+
+def _delete_damaged(folder: str | None) -> bool:
+    """Deletes programs that cannot be unpacked; whether there were any."""
+    damaged = []
+    for file in Path(folder).glob("*-cache") if folder else ():
+        data = file.read_bytes()
+        if not data.startswith(_ZSTANDARD):
+            try:
+                zlib.decompress(data)
+            except zlib.error:
+                damaged.append(file)
+    for file in damaged:
+        file.unlink(missing_ok=True)
+    return bool(damaged)
+
+
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+"""What JAX compresses with where that library is installed, and which is not known here."""
 
 
 class Compiled:
@@ -89,7 +137,7 @@ class Compiled:
             with self._compiling:
                 if signature not in self._programs:  # no other thread has in the meantime
                     options = self._cpu_options if jax.default_backend() == "cpu" else None
-                    self._programs[signature] = self._function.lower(*arguments).compile(options)
+                    self._programs[signature] = _compile(self._function.lower(*arguments), options)
                     give_back_freed_memory()
         return self._programs[signature](*arguments)
 

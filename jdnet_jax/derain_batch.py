@@ -20,6 +20,7 @@ from jdnet_jax.pictures import (
     thread_warnings,
     write_picture,
 )
+from jdnet_jax.whole_files import make_writable
 
 Restore = Callable[[Samples], Samples]
 """Takes a rainy picture, uint8 or uint16 [h, w, 3], and gives the derained one, kind kept."""
@@ -126,7 +127,7 @@ def _read(job: Job) -> tuple[Picture, list[str]]:
         picture = read_picture(job.source)
     # Before the minutes that a large picture may take.
     check_output(job.output, picture)
-    job.output.parent.mkdir(parents=True, exist_ok=True)
+    make_writable(job.output.parent)
     return picture, [str(warning) for warning in told]
 
 

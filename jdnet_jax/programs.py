@@ -145,7 +145,7 @@ def _told(error: Exception, config: str) -> str:
     if "get_config" in what or "parsing config file" in str(error):
         return f"{config}: a config has a function get_config() that gives a ConfigDict ({what})"
     if isinstance(error, (AttributeError, KeyError)):
-        named = str(error).strip('"')
+        named = " ".join(str(error.args[0] if error.args else error).split()).strip('"')
         return f"{config} has no setting {named}"
     return " ".join(str(error).split())
 

@@ -72,8 +72,8 @@ class Restorer:
             half; no two are cut at once.
 
     Raises:
-        ValueError: The network is in training mode, where the result would depend on the batch; or
-            the tiles are too small for the overlap.
+        ValueError: The network is in training mode, where the result would depend on the batch;
+            the tiles are too small for the overlap; or `at_once` is not a positive whole number.
     """
 
     def __init__(
@@ -97,6 +97,8 @@ class Restorer:
             raise ValueError(f"overlap must be a multiple of {self._unit}, got {overlap}.")
         if tile:
             check_side(tile, unit=self._unit, overlap=overlap)
+        if not isinstance(at_once, int) or at_once < 1:
+            raise ValueError(f"at_once must be a whole number from 1 on, got {at_once!r}.")
         self._tile, self._overlap, self._at_once = tile, overlap, at_once
         self._own: set[tuple[int, int]] = set()
         self._counting, self._cutting = threading.Lock(), threading.Lock()
@@ -279,7 +281,8 @@ def _derain(
 
 
 @functools.lru_cache(maxsize=2)
-def _pretrained(weights: str | Path) -> Restorer:
+def _pretrained(weights: str | Path, folder: Path) -> Restorer:
+    del folder  # where the weights are looked for, which may be another one the next time
     return Restorer.from_pretrained(weights)
 
 
@@ -297,7 +300,7 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
         TypeError: As `Restorer`.
         ValueError: As `Restorer`, or there are no such weights.
     """
-    return _pretrained(weights)(picture)
+    return _pretrained(weights, Path.cwd())(picture)
 
 
 def _canvas_side(side: int, unit: int) -> int:

@@ -90,13 +90,16 @@ def fitting_tiles(
         overlap: See `Tiles`.
 
     Raises:
-        ValueError: There is not even room for tiles of 3 overlaps a side.
+        ValueError: There is not even room for tiles of two overlaps and a unit a side.
     """
     most = [max(1, math.ceil((size - 2 * overlap) / (overlap + unit))) for size in picture]
     counts = itertools.product(*(range(1, min(n, 64) + 1) for n in most))
     grids = [_grid(picture, rows, columns, unit, overlap) for rows, columns in counts]
     grids = [grid for grid in grids if grid.area <= largest_area]
     if not grids:
+        side = math.isqrt(max(0, int(largest_area))) // unit * unit
+        if side >= 2 * overlap + unit:  # a panorama has more tiles along an axis
+            return square_tiles(picture, side, unit=unit, overlap=overlap)
         raise ValueError(
             f"There is memory for {largest_area:.0f} pixels at once, too few for tiles with an "
             f"overlap of {overlap} pixels; choose a smaller overlap or free memory."

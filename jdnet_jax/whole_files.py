@@ -39,7 +39,11 @@ def unfinished(path: Path) -> Iterator[Path]:
         if temporary.is_dir() and path.is_dir():
             old = _another_name(path)
             path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except BaseException:
+                old.rename(path)
+                raise
             shutil.rmtree(old)
         else:
             temporary.replace(path)
@@ -74,6 +78,8 @@ def _another_name(path: Path) -> Path:
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file, over one that is there, and has the disk keep it before it gets its name.
 
+    Who may read and write the one that is there, may do so with the new one.
+
     Args:
         path: the file; its folder exists.
         data: all that it shall hold.
@@ -84,6 +90,8 @@ def write_whole(path: Path, data: bytes) -> None:
     with unfinished(path) as temporary, temporary.open("xb") as file:
         file.write(data)
         file.flush()
+        if path.is_file():
+            shutil.copymode(path, temporary)
         os.fsync(file.fileno())
 
 

@@ -1,5 +1,7 @@
 """Programs compiled for the shapes they meet."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -66,3 +68,52 @@ def test_compiled_hands_its_options_to_the_compiler():
     run = Compiled(jax.jit(square), cpu_options={"no_such_option": 1})
     with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
         run(jnp.zeros(3))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flipped"])
+def test_a_damaged_program_in_the_folder_is_compiled_and_kept_anew(tmp_path, damage):
+    """As one is that a killed process or a full disk leaves."""
+    code = (
+        "import sys, pathlib, jax, numpy as np;"
+        "from jdnet_jax.compiled import Compiled, keep_compiled;"
+        "jax.config.update('jax_compilation_cache_dir', None);"
+        "keep_compiled(pathlib.Path(sys.argv[1]));"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0);"
+        "print(Compiled(jax.jit(lambda x: x * 2))(np.ones(3, np.float32)).sum())"
+    )
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+        )
+        assert (done.stdout, done.stderr) == ("6.0\n", "")
+        (file,) = tmp_path.glob("*lambda*-cache")
+        return file
+
+    file = run()
+    whole = file.read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    file.write_bytes({"cut": whole[:-9], "empty": b"", "flipped": bytes(changed)}[damage])
+    other = tmp_path / "another-cache"
+    other.write_bytes(whole)
+    assert run() == file
+    kept = file.read_bytes()
+    assert kept not in (b"", whole[:-9], bytes(changed))
+    assert run().read_bytes() == kept
+    assert other.exists()
+
+
+def test_without_a_home_no_folder_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    told = []
+    tests = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        keep_compiled_where_possible(compiled.default_folder(), told.append)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", tests)
+    assert len(told) == 1
+    assert "HOME" in told[0]
+    assert not list(tmp_path.iterdir())

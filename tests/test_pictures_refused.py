@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from made_pictures import identity, noise, pillow_bytes, refused, save
+from made_pictures import identity, noise, pillow_bytes, raw_png, refused, save
 from PIL import Image
 
 from jdnet_jax.pictures import (
@@ -119,3 +119,33 @@ def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
         assert read_picture(path).rgb.shape == (64, 64, 3)  # large, and no more
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
         refused(path, "4000 pixels", "cut it")
+
+
+@pytest.mark.parametrize("colour_type", [2, 6])
+def test_a_16_bit_png_that_is_cut_short_is_said_to_be(tmp_path, capfd, colour_type):
+    samples = noise((30, 20, 3 if colour_type == 2 else 4), np.uint16)
+    whole = raw_png(samples, colour_type=colour_type)
+    for missing in (1, 12, 13, 16):  # of the end, the whole end, and of the pixels' checksum
+        refused(save(tmp_path, "a.png", whole[:-missing]), "cut short; replace it by a whole copy")
+    assert capfd.readouterr().err == ""
+    assert read_picture(save(tmp_path, "b.png", whole + b"behind it")).rgb.shape == (30, 20, 3)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "packbits", "lzw", None])
+def test_grey_and_alpha_in_separate_planes_are_refused(tmp_path, compression):
+    """Pillow takes the grey of a compressed one for its alpha."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path,
+        noise((2, 9, 8)),
+        photometric="minisblack",
+        planarconfig="separate",
+        extrasamples=["unassalpha"],
+        compression=compression,
+    )
+    refused(path, "grey and alpha in separate planes")
+
+
+def test_a_tiff_of_nothing_but_a_preview_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise((9, 8, 3)), photometric="rgb", subfiletype=1)
+    refused(tmp_path / "a.tif", "only previews")

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.formats import Format
@@ -21,6 +21,7 @@ from jdnet_jax.pictures.read_16bit import quiet_opencv
 
 _BARE_JPEG2000 = {".j2k", ".j2c", ".jpc"}  # a codestream without the boxes of a .jp2
 _DPI_IN_EXIF = {"WEBP", "AVIF"}  # which have no other place for it
+_MOST_EXIF_IN_JPEG = 65_533  # bytes, what a segment holds beside its length
 
 
 def encode(samples: Samples, picture: Picture, target: Format, suffix: str) -> bytes:
@@ -77,6 +78,8 @@ def _options(picture: Picture, target: Format, suffix: str) -> dict[str, Any]:
         options["dpi"] = picture.dpi
         exif = exif_with_dpi(exif, picture.dpi) if target.name in _DPI_IN_EXIF else exif
     if target.metadata:
+        if target.name == "JPEG" and len(exif) > _MOST_EXIF_IN_JPEG:
+            exif = b""
         options |= {"icc_profile": picture.icc_profile} if picture.icc_profile else {}
         options |= {"exif": exif} if exif else {}
     if target.name == "JPEG" and picture.jpeg is not None:
@@ -84,6 +87,10 @@ def _options(picture: Picture, target: Format, suffix: str) -> dict[str, Any]:
         options["subsampling"] = picture.jpeg.subsampling
         options["progressive"] = picture.jpeg.progressive
         del options["quality"]
+    if target.name == "PNG" and picture.png_colour:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        for kind, content in picture.png_colour:
+            options["pnginfo"].add(kind, content)
     if target.name == "JPEG2000":
         options["no_jp2"] = suffix in _BARE_JPEG2000
     return options
@@ -117,7 +124,7 @@ def _png_16bit(samples: Samples, picture: Picture) -> bytes:
         )
 
     header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    chunks = [chunk(b"IHDR", header)]
+    chunks = [chunk(b"IHDR", header), *(chunk(*told) for told in picture.png_colour)]
     if picture.icc_profile:
         chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(picture.icc_profile)))
     if picture.dpi is not None:

@@ -27,6 +27,7 @@ class Format:
         channels: the numbers of 8-bit channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         channels16: the same of 16-bit channels.
         metadata: whether colour profile and EXIF block are kept.
+        longest_side: in pixels.
         options: for Pillow's `save`.
     """
 
@@ -34,6 +35,7 @@ class Format:
     channels: tuple[int, ...]
     channels16: tuple[int, ...] = ()
     metadata: bool = False
+    longest_side: int = 2**31 - 1
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -43,19 +45,37 @@ WRITABLE = {
         Format("PNG", (1, 2, 3, 4), (1, 2, 3, 4), metadata=True),
         Format("TIFF", (1, 2, 3, 4), (1, 2, 3, 4), metadata=True),
         # For pictures that come from another format; a JPEG keeps its own tables.
-        Format("JPEG", (1, 3), metadata=True, options={"quality": 95, "subsampling": 0}),
+        Format(
+            "JPEG",
+            (1, 3),
+            metadata=True,
+            longest_side=65_500,
+            options={"quality": 95, "subsampling": 0},
+        ),
         # exact: colours under full transparency are kept too.
-        Format("WEBP", (3, 4), metadata=True, options={"lossless": True, "exact": True}),
-        Format("AVIF", (1, 3, 4), metadata=True, options={"quality": 95, "subsampling": "4:4:4"}),
+        Format(
+            "WEBP",
+            (3, 4),
+            metadata=True,
+            longest_side=16_383,
+            options={"lossless": True, "exact": True},
+        ),
+        Format(
+            "AVIF",
+            (1, 3, 4),
+            metadata=True,
+            longest_side=32_768,  # longer ones are written, but not read
+            options={"quality": 95, "subsampling": "4:4:4"},
+        ),
         Format("JPEG2000", (1, 2, 3, 4), (1, 3, 4)),
         Format("PPM", (1, 3), (1, 3)),
         Format("BMP", (1, 3, 4)),
         Format("DIB", (1, 3)),
-        Format("TGA", (1, 2, 3, 4)),
-        Format("GIF", (1,)),
+        Format("TGA", (1, 2, 3, 4), longest_side=65_535),
+        Format("GIF", (1,), longest_side=65_535),
         Format("QOI", (3, 4)),
-        Format("SGI", (1, 3, 4)),
-        Format("PCX", (1, 3)),
+        Format("SGI", (1, 3, 4), longest_side=65_535),
+        Format("PCX", (1, 3), longest_side=65_534),
         Format("DDS", (1, 2, 3, 4)),
     )
 }

@@ -1,13 +1,12 @@
-"""What comes with the samples of a picture: orientation, EXIF block, colour profile, resolution."""
+"""What comes with the samples of a picture: orientation, EXIF block, resolution."""
 
-import io
 import math
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 from PIL.ExifTags import IFD
 
 from jdnet_jax.pictures.picture import Samples
@@ -69,9 +68,9 @@ def exif_block(load: Callable[[], Image.Exif], samples: Samples) -> ExifBlock:
     Where it tells the picture's size, that becomes the size of the upright one.
 
     Many cameras and programs write damaged EXIF blocks. Such a block is left out, with a warning:
-    the picture itself is whole.
+    the picture itself is whole. Its orientation counts all the same, if that can be read.
     """
-    kept = Image.Exif()
+    orientation, dpi, kept = 1, None, Image.Exif()
     try:
         exif = load()
         orientation = int(exif.get(ORIENTATION, 1))
@@ -90,7 +89,7 @@ def exif_block(load: Callable[[], Image.Exif], samples: Samples) -> ExifBlock:
         return ExifBlock(orientation, dpi, kept.tobytes() if len(kept) else b"")
     except Exception as error:  # Pillow's EXIF code raises whatever the damaged numbers lead to
         warnings.warn(f"its EXIF block cannot be read and is left out ({error})", stacklevel=2)
-        return ExifBlock()
+        return ExifBlock(orientation, dpi)
 
 
 def exif_with_dpi(exif: bytes, dpi: tuple[float, float]) -> bytes:
@@ -132,16 +131,3 @@ def resolution(dpi: Any) -> tuple[float, float] | None:
         return None
     # 65535 is what the two bytes of a JPEG hold.
     return (x, y) if all(math.isfinite(v) and 0 < v <= 65535 for v in (x, y)) else None
-
-
-def profile_name(profile: bytes) -> str:
-    """The description a colour profile gives of itself; '' for one that cannot be opened."""
-    try:
-        return ImageCms.getProfileDescription(ImageCms.getOpenProfile(io.BytesIO(profile))).strip()
-    except (ImageCms.PyCMSError, OSError):
-        return ""
-
-
-def profile_is_grey(profile: bytes) -> bool:
-    """Whether a colour profile is for grey pictures (ICC.1, header bytes 16 to 19)."""
-    return profile[16:20] == b"GRAY"

@@ -58,6 +58,7 @@ class Picture:
         grey: whether the source had a single colour channel; it is written back as grey.
         format: the source's format in Pillow's words, such as 'PNG'.
         icc_profile: the colour profile that gives `rgb` its meaning, or None (sRGB by custom).
+        png_colour: what a PNG says besides, if not sRGB; see `png_colour` in `colour.py`.
         exif: the EXIF block, beginning with b'Exif', without orientation, resolution and
             thumbnail; may be b''.
         dpi: dots per inch, horizontal and vertical, or None where the file does not say.
@@ -69,6 +70,7 @@ class Picture:
     grey: bool
     format: str
     icc_profile: bytes | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
     exif: bytes = b""
     dpi: tuple[float, float] | None = None
     jpeg: JpegSettings | None = None

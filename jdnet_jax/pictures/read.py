@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from jdnet_jax.messages import one_line, reason
+from jdnet_jax.pictures.colour import jpeg2000_profile, png_colour, profile_is_grey
 from jdnet_jax.pictures.file_bytes import file_bytes
 from jdnet_jax.pictures.formats import readable_formats
-from jdnet_jax.pictures.metadata import exif_block, profile_is_grey, told_dpi, upright
+from jdnet_jax.pictures.metadata import exif_block, told_dpi, upright
 from jdnet_jax.pictures.picture import (
     JpegSettings,
     Picture,
@@ -41,8 +42,9 @@ def read_picture(path: str | PathLike[str]) -> Picture:
     becomes sRGB, through the picture's colour profile if it has one. Of an ICO, PSD or MPO
     file, which hold one picture several times, it is the largest, the composite and the primary.
 
-    Kept for `write_picture`: colour profile, EXIF block (without thumbnail), resolution and a
-    JPEG's compression. Not kept: XMP and IPTC blocks, comments and other text.
+    Kept for `write_picture`: colour profile, or what a PNG says in its place, EXIF block (without
+    thumbnail), resolution and a JPEG's compression. Not kept: XMP and IPTC blocks, comments and
+    other text.
 
     Args:
         path: the file. What it is, is told by its contents, not by its suffix.
@@ -134,6 +136,7 @@ class _Decoded(NamedTuple):
     icc_profile: bytes | None
     dpi: tuple[float, float] | None
     jpeg: JpegSettings | None = None
+    png_colour: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def _picture(path: str | PathLike[str], decoded: _Decoded) -> Picture:
@@ -154,6 +157,7 @@ def _picture(path: str | PathLike[str], decoded: _Decoded) -> Picture:
         grey=grey,
         format=decoded.format,
         icc_profile=decoded.icc_profile,
+        png_colour=decoded.png_colour,
         exif=decoded.exif,
         dpi=decoded.dpi,
         jpeg=decoded.jpeg,
@@ -178,6 +182,8 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
         samples: Samples | None = uint16_samples(path, data, image)
         image.load()
         icc_profile = image.info.get("icc_profile") or None
+        if image.format == "JPEG2000":
+            icc_profile = jpeg2000_profile(data)
         if samples is None:
             samples, icc_profile = _pillow_samples(path, image, icc_profile)
         # After loading: a PNG's EXIF block may follow its pixels, and Pillow turns a TIFF itself.
@@ -190,6 +196,7 @@ def _decode(path: str | PathLike[str], data: bytes) -> _Decoded:
             icc_profile,
             told_dpi(image) or exif.dpi,
             _jpeg_settings(image),
+            png_colour(data, profile=bool(icc_profile)) if image.format == "PNG" else (),
         )
 
 

@@ -31,6 +31,8 @@ _REMEDY = "convert it to a PNG or TIFF of 8 or 16 bits a channel first"
 _MOST_PAGES = 100
 """More pages of a TIFF are not counted. Damaged ones go in a circle."""
 
+_PNG_END = b"IEND\xae\x42\x60\x82"
+
 _UNCOMPRESSED = 1
 _UNPACKERS: dict[int, Callable[[], Any]] = {
     8: zlib.decompressobj,
@@ -65,7 +67,9 @@ def uint16_samples(
         return None
     _, rawmode, maximum = _storage(image)
     if image.format == "PNG":
-        image.load()
+        image.load()  # also where the end is missing, of which OpenCV tells only on stderr
+        if _PNG_END not in data:
+            raise PictureError(path, "the file is cut short", "replace it by a whole copy")
         samples = _decode(path, data)
         # A grey picture with alpha comes with its grey repeated.
         return samples[..., [0, 3]] if rawmode == "LA;16B" else samples
@@ -173,6 +177,11 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
             for page in first
             if not (isinstance(page, tifffile.TiffPage) and int(page.subfiletype) & 1)
         ]
+        if not pages:
+            problem = (
+                "it holds only previews, marked as reduced copies of a picture that is missing"
+            )
+            raise PictureError(path, problem, "give the file that they were made from")
         page = pages[0]
         if len(pages) != 1 or len(first) == _MOST_PAGES or not isinstance(page, tifffile.TiffPage):
             count = f"{_MOST_PAGES} or more" if len(first) == _MOST_PAGES else str(len(pages))
@@ -189,6 +198,10 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
                 "save it without them, or with the last one marked as alpha",
             )
         if page.dtype.itemsize == 1:
+            if page.planarconfig == 2 and page.samplesperpixel == 2:
+                # Pillow takes the grey for the alpha.
+                problem = "it is a TIFF of grey and alpha in separate planes"
+                raise PictureError(path, problem, _REMEDY)
             return None
         return TiffSamples(
             _tiff_page_samples(path, data, page),

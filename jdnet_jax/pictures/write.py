@@ -4,9 +4,9 @@ import os
 from os import PathLike
 from pathlib import Path
 
+from jdnet_jax.pictures.colour import profile_is_grey, profile_name
 from jdnet_jax.pictures.encode import encode
 from jdnet_jax.pictures.formats import LOSSLESS, format_in_words, output_channels, output_format
-from jdnet_jax.pictures.metadata import profile_is_grey, profile_name
 from jdnet_jax.pictures.picture import Picture, PictureError, Samples
 from jdnet_jax.whole_files import write_whole
 
@@ -15,7 +15,7 @@ def check_output(path: str | PathLike[str], picture: Picture) -> int:
     """Makes sure that `picture` can be written to `path` without a loss of what it holds.
 
     Derained colours are no such loss: a JPEG compresses them as it always does. Resolution and EXIF
-    block are left out of formats that have no place for them.
+    block are left out of formats that have no place for them, or too little (64 kB in a JPEG).
 
     Args:
         path: the output's name; its suffix says the format.
@@ -26,15 +26,26 @@ def check_output(path: str | PathLike[str], picture: Picture) -> int:
 
     Raises:
         PictureError: the format is not written, or holds no alpha channel, no 16 bits, no colour
-            or no colour profile, and the picture has it.
+            or no colour profile, and the picture has it; or it is too long or wide for the format.
     """
     target = output_format(path)
+    height, width = picture.rgb.shape[:2]
+    if max(height, width) > target.longest_side:
+        problem = (
+            f"{format_in_words(path)} holds {target.longest_side} pixels a side, and the picture "
+            f"has {width}x{height}"
+        )
+        raise PictureError(path, problem, LOSSLESS)
     held = (1 if picture.grey else 3) + (picture.alpha is not None)
     channels = output_channels(path, held, 8 * picture.rgb.dtype.itemsize)
-    profile = picture.icc_profile
+    profile, kind = picture.icc_profile, format_in_words(path)
+    if picture.png_colour and target.name != "PNG":
+        names = ", ".join(name.decode() for name, _ in picture.png_colour)
+        problem = f"{kind} is written without what the PNG says of its colours ({names})"
+        raise PictureError(path, problem, "give the output the suffix .png")
     if profile is None:
         return channels
-    name, kind = profile_name(profile), format_in_words(path)
+    name = profile_name(profile)
     if not target.metadata and "srgb" not in name.lower():
         problem = f"{kind} is written without the picture's colour profile ({name!r})"
         raise PictureError(path, problem, LOSSLESS)
@@ -65,8 +76,7 @@ def write_picture(
 
     Raises:
         PictureError: `rgb` is not like the source's; the format would lose something (see
-            `check_output`) or cannot take this picture (such as a too long side); the file exists;
-            the disk refuses.
+            `check_output`) or cannot take this picture; the file exists; the disk refuses.
     """
     path = Path(path)
     if rgb.dtype != picture.rgb.dtype or rgb.shape != picture.rgb.shape:
