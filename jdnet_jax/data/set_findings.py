@@ -41,8 +41,9 @@ def pair_findings(
             "swapped",
             [p for p in pairs if p.swapped and p.one_scene],
             "in which the rainy picture is the darker one, as if swapped",
-            "exchange rainy and clean (in one-file pairs clean is left and rainy right); rain that"
-            " does darken is trained on with additive_rain=False",
+            "exchange rainy and clean (in one-file pairs clean is left and rainy right); where the"
+            " rain does darken, training refuses such pairs; from Python, FolderPairs(path,"
+            " additive_rain=False) takes them",
         ),
         (
             "other-scene",
