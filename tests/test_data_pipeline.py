@@ -142,9 +142,9 @@ def test_training_batches_decode_pairs_once():
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_training_batches_name_picture_smaller_than_crop(in_memory):
     small = MadePairs(shape=(7, 30))
-    with pytest.raises(ValueError, match=r"pair\d: .* crop of 8x8, this one has 7x30"):
+    with pytest.raises(ValueError, match=r"pair\d: .* crop of 8x8, this one has 30x7"):
         next(batches(pairs=small, synthetic_share=0.0, in_memory=in_memory))
-    with pytest.raises(ValueError, match=r"photo0: .* this one has 30x7"):
+    with pytest.raises(ValueError, match=r"photo0: .* this one has 7x30"):
         batches(photographs=MadePhotographs(shape=(30, 7)))
 
 

@@ -74,7 +74,7 @@ def draw_rain_layer(
         and 0 <= window.left < window.left + window.width <= width
     ):
         raise ValueError(
-            f"the window must hold a pixel and lie in the picture of {height}x{width}; got {window}"
+            f"the window must hold a pixel and lie in the picture of {width}x{height}; got {window}"
         )
     cell_height, cell_width = style.cell_size(height, width)
     # Edges of the window, in cells from the picture's upper left corner.
