@@ -246,5 +246,5 @@ def test_folder_pairs_index_out_of_range(tmp_path, index):
     write_pairs(tmp_path, "rainy/{}.png", "clean/{}.png")
     source = FolderPairs(tmp_path)
     for ask in (source.__getitem__, source.name, source.group, source.files):
-        with pytest.raises(IndexError, match=r"pairs 0\.\.2"):
+        with pytest.raises(IndexError, match=rf"lie in 0\.\.2, got {index}"):
             ask(index)

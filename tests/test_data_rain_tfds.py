@@ -275,5 +275,5 @@ def test_builder_fault_of_download_leaves_no_data(tmp_path, fault):
 def test_tfds_pairs_index_out_of_range(tmp_path, download, index):
     source = TfdsPairs("rain100h", "test", data_dir=tmp_path / "data", manual_dir=download)
     for ask in (source.__getitem__, source.group):
-        with pytest.raises(IndexError, match=r"pairs 0\.\.2"):
+        with pytest.raises(IndexError, match=rf"lie in 0\.\.2, got {index}"):
             ask(index)

@@ -113,10 +113,10 @@ def check_index(index: int, length: int) -> int:
     """Refuses an index outside 0..length-1; negative ones too, which Grain never asks for.
 
     Raises:
-        IndexError: there is no such pair.
+        IndexError: there is no such pair or photograph.
     """
     if not 0 <= index < length:
-        raise IndexError(f"there are pairs 0..{length - 1}, not {index}")
+        raise IndexError(f"the index must lie in 0..{length - 1}, got {index}")
     return index
 
 

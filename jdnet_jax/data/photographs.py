@@ -1,11 +1,12 @@
 """Clean photographs to draw rain on: a folder of them, or the few that scikit-image brings along.
 
 Both are decoded once, when they are opened, and kept in RAM as read-only arrays: a photograph is
-read thousands of times in a training run, and decoding costs a hundred times the crop.
+read thousands of times in a training run, and decoding costs a hundred times the crop. The clean
+pictures of pairs serve as photographs, too.
 """
 
 import importlib.resources
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.pairs import check_index
+from jdnet_jax.data.pairs import PairSource, check_index
 from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
 
 
@@ -144,3 +145,53 @@ class EmbeddedPhotographs(_InMemoryPhotographs):
                 f" installation lacks {missing}; install the version of requirements.txt"
             )
         super().__init__(((file.stem, file) for file in files), num_threads=2)
+
+
+class PhotographSubset:
+    """Some photographs of a set; Photographs itself.
+
+    Args:
+        photographs: where they come from.
+        indices: positions in ``photographs``.
+    """
+
+    def __init__(self, photographs: Photographs, indices: Sequence[int]) -> None:
+        self._photographs, self._indices = photographs, tuple(indices)
+
+    def __len__(self) -> int:
+        """The number of photographs."""
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """The photograph at ``index`` of this subset."""
+        return self._photographs[self._indices[check_index(index, len(self))]]
+
+    def name(self, index: int) -> str:
+        """Its name in the whole set."""
+        return self._photographs.name(self._indices[check_index(index, len(self))])
+
+
+class Backgrounds:
+    """The clean pictures under pairs, each background once; Photographs itself.
+
+    Args:
+        pairs: where they come from; read at every access.
+    """
+
+    def __init__(self, pairs: PairSource) -> None:
+        first: dict[str, int] = {}
+        for index in range(len(pairs)):
+            first.setdefault(pairs.group(index), index)
+        self._pairs, self._indices = pairs, tuple(first.values())
+
+    def __len__(self) -> int:
+        """The number of backgrounds."""
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
+        """The clean picture of the first pair that has the background."""
+        return self._pairs[self._indices[check_index(index, len(self))]]["clean"]
+
+    def name(self, index: int) -> str:
+        """The name of the first pair that has it."""
+        return self._pairs.name(self._indices[check_index(index, len(self))])

@@ -12,7 +12,13 @@ import numpy.typing as npt
 
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out
-from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
+from jdnet_jax.data.photographs import (
+    Backgrounds,
+    EmbeddedPhotographs,
+    FolderPhotographs,
+    Photographs,
+    PhotographSubset,
+)
 from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
 from jdnet_jax.data.synthetic import SyntheticPairs
@@ -33,47 +39,6 @@ class TrainingData(NamedTuple):
     pairs: PairSource | None
     photographs: Photographs | None
     validation: PairSource
-
-
-class PhotographSubset:
-    """Some photographs of a set; Photographs itself."""
-
-    def __init__(self, photographs: Photographs, indices: list[int]) -> None:
-        self._photographs, self._indices = photographs, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._photographs[self._indices[index]]
-
-    def name(self, index: int) -> str:
-        """Its name in the whole set."""
-        return self._photographs.name(self._indices[index])
-
-
-class Backgrounds:
-    """The clean pictures under pairs, each background once; Photographs itself.
-
-    Args:
-        pairs: where they come from.
-    """
-
-    def __init__(self, pairs: PairSource) -> None:
-        first: dict[str, int] = {}
-        for index in range(len(pairs)):
-            first.setdefault(pairs.group(index), index)
-        self._pairs, self._indices = pairs, list(first.values())
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._pairs[self._indices[index]]["clean"]
-
-    def name(self, index: int) -> str:
-        """The name of the first pair that has it."""
-        return self._pairs.name(self._indices[index])
 
 
 def rain_style(name: str) -> RainStyle:
