@@ -3,16 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from jdnet_jax.data.pair_checks import Picture, check_not_swapped
-from jdnet_jax.data.pair_layouts import Layout, PairFiles, find_pairs
-from jdnet_jax.data.pairs import Pair, background_id, check_index
+from jdnet_jax.data.pair_layouts import PairFiles, find_pairs
+from jdnet_jax.data.pairs import NUM_THREADS, Pair, background_id, check_index
 from jdnet_jax.data.picture_files import read_rgb
-
-_READING_THREADS = 4
 
 
 class FolderPairs:
@@ -24,30 +21,21 @@ class FolderPairs:
 
     Args:
         path: the folder; where it holds ``train`` and ``test``, one of these.
-        layout: ``two_folders``, ``one_folder`` or ``one_file``; ``auto`` recognises it.
         additive_rain: refuse pairs in which the rainy picture is the darker one, as swapped. False
             for rain that does darken, such as photographs of the same place on two days.
-        edition: what the set is called in tables and logs; by default the path and the count.
 
     Attributes:
-        edition: as above.
+        edition: what the set is called in tables and logs: the path and the count.
         layout: the layout found.
 
     Raises:
         PairError: nothing of the above fits; the message names the file and the remedy.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        layout: Literal["auto"] | Layout = "auto",
-        additive_rain: bool = True,
-        edition: str | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, *, additive_rain: bool = True) -> None:
         folder = Path(path)
-        self.layout, self._files = find_pairs(folder, layout=layout)
-        self.edition = edition or f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
+        self.layout, self._files = find_pairs(folder)
+        self.edition = f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
         if additive_rain:
             check_not_swapped(self._read, [f.name for f in self._files], where=str(folder))
 
@@ -81,7 +69,7 @@ class FolderPairs:
     def _backgrounds(self) -> list[str]:
         # One reading per clean file, however many rainy pictures share it.
         first = {files.clean or files.rainy: i for i, files in reversed([*enumerate(self._files)])}
-        with ThreadPoolExecutor(_READING_THREADS) as pool:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
             names = pool.map(lambda i: background_id(self._read_clean(i)), first.values())
             of_file = dict(zip(first, names, strict=True))
         return [of_file[files.clean or files.rainy] for files in self._files]

@@ -68,18 +68,14 @@ class Sides(NamedTuple):
     strays: list[Path]
 
 
-def find_pairs(
-    path: Path, *, layout: Literal["auto"] | Layout = "auto"
-) -> tuple[Layout, list[PairFiles]]:
+def find_pairs(path: Path) -> tuple[Layout, list[PairFiles]]:
     """Lists the pairs of a folder, in natural order of their names (2 before 10).
 
-    Reads the header of every file and no pixels. The exception is ``auto`` on a folder of pictures
-    with none of the known names: it holds one-file pairs only if the halves of its pictures show
-    one scene.
+    Reads the header of every file and no pixels. The exception is a folder of pictures with none of
+    the known names: it holds one-file pairs only if the halves of its pictures show one scene.
 
     Args:
         path: the folder.
-        layout: one of the layouts above, or ``auto`` to recognise it.
 
     Returns:
         The layout, and the pairs.
@@ -88,7 +84,7 @@ def find_pairs(
         PairError: no layout fits, the folder is empty, a file is no picture, a partner is missing,
             ambiguous or of another size.
     """
-    sides = list_sides(path, layout=layout)
+    sides = list_sides(path)
     if sides.strays:
         raise PairError(
             f"{path}: beside rain-N and norain-N pictures every file has such a name, these have"
@@ -107,7 +103,11 @@ def find_pairs(
 
 
 def list_sides(path: Path, *, layout: Literal["auto"] | Layout = "auto") -> Sides:
-    """Lists the rainy and the clean files of a folder; arguments as for :func:`find_pairs`.
+    """Lists the rainy and the clean files of a folder.
+
+    Args:
+        path: the folder.
+        layout: one of the layouts above, or ``auto`` to recognise it.
 
     Raises:
         PairError: no layout fits.

@@ -15,6 +15,9 @@ from typing import Protocol, TypedDict
 import numpy as np
 import numpy.typing as npt
 
+NUM_THREADS = 4
+"""Pictures decoded at the same time: decoders release the GIL."""
+
 
 class PairError(ValueError):
     """Pairs of pictures that break an invariant; says which, in which file, and the remedy."""
@@ -201,18 +204,17 @@ class InMemoryPairs:
 
     Args:
         source: the pairs to read.
-        num_threads: pairs decoded at the same time (decoders release the GIL).
 
     Raises:
         PairError: a pair cannot be read.
     """
 
-    def __init__(self, source: PairSource, *, num_threads: int = 4) -> None:
+    def __init__(self, source: PairSource) -> None:
         self.edition = source.edition
         self._source = source
         self._pairs: list[Pair] = []
         kept: dict[bytes, npt.NDArray[np.uint8]] = {}
-        with ThreadPoolExecutor(num_threads) as pool:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
             for pair in pool.map(source.__getitem__, range(len(source))):
                 content = pair["clean"].tobytes() + repr(pair["clean"].shape).encode()
                 clean = kept.setdefault(hashlib.sha256(content).digest(), pair["clean"])

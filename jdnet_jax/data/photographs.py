@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.pairs import PairSource, check_index
+from jdnet_jax.data.pairs import NUM_THREADS, PairSource, check_index
 from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
 
 
@@ -42,10 +42,10 @@ class Photographs(Protocol):
 class _InMemoryPhotographs:
     """Named picture files, decoded once."""
 
-    def __init__(self, files: Iterable[tuple[str, Path]], *, num_threads: int) -> None:
+    def __init__(self, files: Iterable[tuple[str, Path]]) -> None:
         names_and_files = list(files)
         self._names = [name for name, _ in names_and_files]
-        with ThreadPoolExecutor(num_threads) as pool:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
             self._pictures = list(pool.map(read_rgb, [file for _, file in names_and_files]))
         for picture in self._pictures:
             picture.setflags(write=False)
@@ -72,14 +72,13 @@ class FolderPhotographs(_InMemoryPhotographs):
 
     Args:
         path: the folder.
-        num_threads: pictures decoded at the same time.
 
     Raises:
         ValueError: no folder, no picture in it, one inside that cannot be listed, two pictures of
             one name, or a picture that cannot be read as 8-bit RGB; the message names it.
     """
 
-    def __init__(self, path: str | Path, *, num_threads: int = 4) -> None:
+    def __init__(self, path: str | Path) -> None:
         folder = Path(path)
         if not folder.is_dir():
             raise ValueError(f"{folder}: photographs are read from a folder, and this is none")
@@ -97,7 +96,7 @@ class FolderPhotographs(_InMemoryPhotographs):
                 f"{folder}: a folder of photographs holds at least one picture, and this one has"
                 f" no file with the extension of one; give the folder of the pictures"
             )
-        super().__init__(files.items(), num_threads=num_threads)
+        super().__init__(files.items())
 
 
 # File -> licence and source, as skimage.data documents them. They lie in the wheel itself, so no
@@ -144,7 +143,7 @@ class EmbeddedPhotographs(_InMemoryPhotographs):
                 f"{folder}: the embedded photographs are part of scikit-image 0.26, and this"
                 f" installation lacks {missing}; install the version of requirements.txt"
             )
-        super().__init__(((file.stem, file) for file in files), num_threads=2)
+        super().__init__((file.stem, file) for file in files)
 
 
 class PhotographSubset:

@@ -78,12 +78,7 @@ class Report:
         return sum(finding.severity == "problem" for finding in self.findings)
 
 
-def check_sets(
-    sets: Sequence[ListedSet],
-    *,
-    num_threads: int = 4,
-    tick: Callable[[int], object] | None = None,
-) -> Report:
+def check_sets(sets: Sequence[ListedSet], *, tick: Callable[[int], object] | None = None) -> Report:
     """Checks sets, and whether any two of them show the same photographs.
 
     That is a problem between sets of different purposes, as far as their names tell, and a remark
@@ -91,22 +86,19 @@ def check_sets(
 
     Args:
         sets: from :func:`jdnet_jax.data.set_listing.find_sets`.
-        num_threads: pictures decoded at the same time.
         tick: called with the number of pairs or photographs done since, for a progress bar.
     """
-    facts = [measure(listed, num_threads=num_threads, tick=tick) for listed in sets]
+    facts = [measure(listed, tick=tick) for listed in sets]
     shared = [
         finding
         for i, j in combinations(range(len(sets)), 2)
-        for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]), num_threads)
+        for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]))
     ]
-    return Report(
-        tuple(_set_report(*both, num_threads) for both in zip(sets, facts, strict=True)),
-        tuple(shared),
-    )
+    reports = tuple(_set_report(*both) for both in zip(sets, facts, strict=True))
+    return Report(reports, tuple(shared))
 
 
-def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetReport:
+def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
     findings = list(listed.findings)
     dry_share = None
     if facts.pairs:
@@ -127,7 +119,7 @@ def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetRepo
         lossless = identity.published if identity.published in _LOSSLESS else None
         findings += compression_findings(listed, facts.pairs, published_lossless=lossless)
     findings += clean_findings(listed, facts)
-    findings += _repeated(listed, facts, num_threads)
+    findings += _repeated(listed, facts)
     findings.sort(key=lambda finding: finding.severity == "remark")
     return SetReport(
         listed,
@@ -142,7 +134,7 @@ def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetRepo
     )
 
 
-def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Finding]:
+def _repeated(listed: ListedSet, facts: SetFacts) -> list[Finding]:
     """Finds what shows one photograph within a set without having the same pixels, even turned.
 
     It matters where pairs are held out of a training, which is done by equal pixels.
@@ -156,9 +148,7 @@ def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Find
         remedy = f"check a part of at most {_SEARCHED_IN_ITSELF:,}, or hold out a folder by hand"
         return [remark("not-searched", told, [], remedy)]
     scenes = find_repeated(
-        [clean.fingerprint for clean, _ in members],
-        lambda index: members[index][0].read(),
-        num_threads=num_threads,
+        [clean.fingerprint for clean, _ in members], lambda index: members[index][0].read()
     )
     if not scenes:
         return []
@@ -178,9 +168,7 @@ def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Find
     return [remark("similar-background", told, lines, remedy)]
 
 
-def _shared(
-    sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts], num_threads: int
-) -> list[Finding]:
+def _shared(sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts]) -> list[Finding]:
     """Compares what has different pixels, and tells of all files that have them."""
     groups = [_by_digest(listed, one) for listed, one in zip(sets, facts, strict=True)]
 
@@ -188,7 +176,7 @@ def _shared(
         return groups[side][index][0].read()
 
     prints = [[clean.fingerprint for clean, _ in group] for group in groups]
-    scenes = find_shared(prints[0], prints[1], read, num_threads=num_threads)
+    scenes = find_shared(prints[0], prints[1], read)
     if not scenes:
         return []
     lines = [

@@ -22,7 +22,7 @@ from jdnet_jax.data.pair_layouts import (
     list_sides,
 )
 from jdnet_jax.data.pair_names import PREFIX, Matching, match_names, natural, visible
-from jdnet_jax.data.pairs import PairError
+from jdnet_jax.data.pairs import NUM_THREADS, PairError
 from jdnet_jax.data.picture_files import (
     DamagedPictureError,
     files_inside,
@@ -90,7 +90,7 @@ class ListedSet:
         return header.height, header.width // (1 if pair.clean else 2)
 
 
-def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
+def find_sets(folder: Path) -> list[ListedSet]:
     """Finds the sets in a folder: itself, or its sub-folders (``train`` and ``test``, say).
 
     A folder with rainy or clean pictures in one of the layouts of
@@ -99,7 +99,6 @@ def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
 
     Args:
         folder: where to look.
-        num_threads: headers read at the same time.
 
     Raises:
         NotADirectoryError: there is no such folder.
@@ -107,7 +106,7 @@ def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: what is checked is a folder, and there is none")
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         sets = _sets(folder, folder, pool)
     if not sets:
         raise ValueError(

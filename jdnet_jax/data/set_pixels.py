@@ -17,6 +17,7 @@ from jdnet_jax.data.pair_checks import (
     looks_swapped,
     shows_one_scene,
 )
+from jdnet_jax.data.pairs import NUM_THREADS
 from jdnet_jax.data.picture_files import DamagedPictureError, read_rgb
 from jdnet_jax.data.set_listing import ListedSet, PairPaths
 from jdnet_jax.data.shared_scenes import Fingerprint, fingerprint, pixel_digest
@@ -93,14 +94,11 @@ class SetFacts:
     damaged: list[Path] = field(default_factory=list)
 
 
-def measure(
-    listed: ListedSet, *, num_threads: int = 4, tick: Callable[[int], object] | None = None
-) -> SetFacts:
+def measure(listed: ListedSet, *, tick: Callable[[int], object] | None = None) -> SetFacts:
     """Decodes every picture of a set once and measures it.
 
     Args:
         listed: the set.
-        num_threads: pictures decoded at the same time.
         tick: called from this thread with the number of pairs or photographs done since.
     """
     by_clean: dict[Path, list[PairPaths]] = defaultdict(list)
@@ -110,7 +108,7 @@ def measure(
     jobs += [partial(_measure_photograph, listed, file) for file in listed.photographs]
     lengths = [len(pairs) for pairs in by_clean.values()] + [1] * len(listed.photographs)
     facts = SetFacts()
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         for length, found in zip(lengths, pool.map(lambda job: job(), jobs), strict=True):
             facts.pairs += found.pairs
             facts.clean += found.clean

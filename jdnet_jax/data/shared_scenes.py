@@ -40,7 +40,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from jdnet_jax.data.pair_checks import Picture
-from jdnet_jax.data.pairs import background_id
+from jdnet_jax.data.pairs import NUM_THREADS, background_id
 from jdnet_jax.data.scene_overlay import align_at_one_size, orientations, overlap_exactly
 
 Kind = Literal["same pixels", "turned or mirrored", "other crop or compression", "other scale"]
@@ -116,8 +116,6 @@ def find_shared(
     first: Sequence[Fingerprint],
     second: Sequence[Fingerprint],
     read: Callable[[Literal[0, 1], int], Picture],
-    *,
-    num_threads: int = 4,
 ) -> list[SharedScene]:
     """Finds the pictures of two sets that show one photograph.
 
@@ -126,7 +124,6 @@ def find_shared(
         second: fingerprints of the second set.
         read: the picture at an index of the first (0) or the second (1) set; called from threads,
             for the pictures that fingerprints propose.
-        num_threads: proposals examined at the same time.
 
     Returns:
         Every pair of indices, in order.
@@ -138,7 +135,7 @@ def find_shared(
             shared.setdefault(pair, kind)
     orders = _orientation_orders(first, second)
     proposed = [(i, j) for i, j in sorted(orders) if (i, j) not in shared]
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         examined = pool.map(lambda p: _examine(read(0, p[0]), read(1, p[1]), orders[p]), proposed)
         for pair, found in zip(proposed, examined, strict=True):
             if found:
@@ -147,7 +144,7 @@ def find_shared(
 
 
 def find_repeated(
-    prints: Sequence[Fingerprint], read: Callable[[int], Picture], *, num_threads: int = 4
+    prints: Sequence[Fingerprint], read: Callable[[int], Picture]
 ) -> list[SharedScene]:
     """Finds the pictures of one set that show one photograph.
 
@@ -155,7 +152,6 @@ def find_repeated(
         prints: fingerprints of the set, no two of them equal in digest or background.
         read: the picture at an index; called from threads, for the pictures that fingerprints
             propose.
-        num_threads: proposals examined at the same time.
 
     Returns:
         Pairs of indices, the lower one first, that connect what shows one photograph: of the frames
@@ -172,10 +168,10 @@ def find_repeated(
         return index
 
     found = []
-    with ThreadPoolExecutor(num_threads) as pool:
-        for start in range(0, len(proposed), num_threads):
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(proposed), NUM_THREADS):
             some = [
-                (i, j) for i, j in proposed[start : start + num_threads] if root_of(i) != root_of(j)
+                (i, j) for i, j in proposed[start : start + NUM_THREADS] if root_of(i) != root_of(j)
             ]
             examined = pool.map(lambda p: _examine(read(p[0]), read(p[1]), orders[p]), some)
             for (i, j), kind in zip(some, examined, strict=True):

@@ -11,10 +11,9 @@ from jdnet_jax.data.findings import counted
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pair_checks import Picture
 from jdnet_jax.data.pair_names import few
+from jdnet_jax.data.pairs import NUM_THREADS
 from jdnet_jax.data.photographs import FolderPhotographs
 from jdnet_jax.data.shared_scenes import Fingerprint, find_shared, fingerprint
-
-_NUM_THREADS = 4
 
 
 class _Clean(NamedTuple):
@@ -53,9 +52,7 @@ def check_apart(*, pairs: Path, photographs: Path, test: Path) -> None:
         def read(side: Literal[0, 1], index: int, trained: _Clean = trained) -> Picture:
             return (trained, tested)[side].read(index)
 
-        scenes = find_shared(
-            trained.fingerprints, tested.fingerprints, read, num_threads=_NUM_THREADS
-        )
+        scenes = find_shared(trained.fingerprints, tested.fingerprints, read)
         if scenes:
             count = counted(len({scene.second for scene in scenes}), "pair")
             lines = (
@@ -73,6 +70,6 @@ def check_apart(*, pairs: Path, photographs: Path, test: Path) -> None:
 
 def _clean(folder: Path, source: FolderPairs | FolderPhotographs) -> _Clean:
     found = _Clean(folder, source, ())
-    with ThreadPoolExecutor(_NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         prints = pool.map(lambda i: fingerprint(found.read(i)), range(len(source)))
         return found._replace(fingerprints=list(prints))
