@@ -18,9 +18,9 @@ import grain
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.crops import RandomCrop, check_size
+from jdnet_jax.data.crops import RandomCrop
 from jdnet_jax.data.moved_rain import RainLayers
-from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
+from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
 from jdnet_jax.data.rain_styles import RainStyle
 
@@ -98,7 +98,6 @@ def training_batches(
     prefetch: int,
     moved_rain_share: float = 0.0,
     augment: bool = False,
-    in_memory: bool = True,
 ) -> grain.DatasetIterator[TrainingBatch]:
     """Makes the endless iterator of one process's training batches.
 
@@ -107,7 +106,8 @@ def training_batches(
     whatever the number of threads.
 
     Args:
-        pairs: real pairs; None where ``synthetic_share`` is 1.
+        pairs: real pairs; None where ``synthetic_share`` is 1. They are read at every access; give
+            :class:`~jdnet_jax.data.pairs.InMemoryPairs` to decode each only once.
         photographs: clean pictures that rain is drawn on; None where ``synthetic_share`` is 0.
         synthetic_share: the fraction of examples made of photographs, spread evenly over the
             sequence; the others are real pairs.
@@ -124,15 +124,13 @@ def training_batches(
             rain.
         augment: flip at random, rainy and clean alike; photographs are also transposed at random,
             before rain falls on them. The authors of JDNet do not.
-        in_memory: decode the pairs once into RAM; otherwise at every access.
 
     Returns:
         A Grain iterator of :class:`TrainingBatch`.
 
     Raises:
         ValueError: numbers that do not divide, a share without its source, an empty source, or a
-            picture smaller than the crop (named; found here where the pictures are in RAM, else
-            when it is read).
+            picture smaller than the crop (named).
     """
     for value, name in ((crop_size, "crop_size"), (batch_size, "batch_size")):
         if value < 1:
@@ -159,9 +157,7 @@ def training_batches(
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must lie in 0..2**32-1; got {seed}")
 
-    examples = _examples(
-        pairs, photographs, synthetic_share, crop_size=crop_size, seed=seed, in_memory=in_memory
-    )
+    examples = _examples(pairs, photographs, synthetic_share, crop_size=crop_size, seed=seed)
     # The last seed is for the crops; it comes after the mix, so that it counts global examples.
     examples = examples.random_map(
         RandomCrop(
@@ -227,7 +223,6 @@ def _examples(
     *,
     crop_size: int,
     seed: int,
-    in_memory: bool,
 ) -> grain.MapDataset[Any]:
     """The endless global sequence of whole pictures, shuffled per epoch and mixed by share."""
     if not 0 <= synthetic_share <= 1:
@@ -241,10 +236,9 @@ def _examples(
                 f"synthetic_share {synthetic_share} takes examples from real pairs too, and there"
                 " are none; give pairs, or set synthetic_share to 1"
             )
-        if in_memory:
-            pairs = pairs if isinstance(pairs, InMemoryPairs) else InMemoryPairs(pairs)
-            for index in range(len(pairs)):
-                check_size(pairs[index]["name"], pairs[index]["clean"], crop_size)
+        for index in range(len(pairs)):
+            pair = pairs[index]
+            _check_size(pair["name"], pair["clean"], crop_size)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(pairs, seed=pair_seed)))
         weights.append(1 - synthetic_share)
     if synthetic_share > 0:
@@ -254,8 +248,22 @@ def _examples(
                 " give photographs, or set synthetic_share to 0"
             )
         for index in range(len(photographs)):
-            check_size(photographs.name(index), photographs[index], crop_size)
+            _check_size(photographs.name(index), photographs[index], crop_size)
         named = _NamedPhotographs(photographs)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(named, seed=photograph_seed)))
         weights.append(synthetic_share)
     return parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
+
+
+def _check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> None:
+    """Refuses a picture ``[h, w, 3]`` that no crop fits into.
+
+    Raises:
+        ValueError: with its name and its size.
+    """
+    if min(picture.shape[:2]) < crop_size:
+        raise ValueError(
+            f"{name}: a picture to train on is at least as large as the crop of {crop_size}x"
+            f"{crop_size}, this one has {picture.shape[1]}x{picture.shape[0]} pixels; take it out"
+            " of the set or make the crop smaller"
+        )
