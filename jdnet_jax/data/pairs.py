@@ -143,6 +143,13 @@ def background_id(clean: npt.NDArray[np.uint8]) -> str:
     return digest.hexdigest()[:16]
 
 
+def pixel_digest(picture: npt.NDArray[np.uint8]) -> bytes:
+    """SHA-256 of shape and pixels, uint8 ``[h, w, c]``."""
+    digest = hashlib.sha256(repr(picture.shape).encode())
+    digest.update(picture.tobytes())
+    return digest.digest()
+
+
 def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, PairSource]:
     """Splits off pairs for choosing checkpoints, by whole backgrounds.
 
@@ -216,8 +223,7 @@ class InMemoryPairs:
         kept: dict[bytes, npt.NDArray[np.uint8]] = {}
         with ThreadPoolExecutor(NUM_THREADS) as pool:
             for pair in pool.map(source.__getitem__, range(len(source))):
-                content = pair["clean"].tobytes() + repr(pair["clean"].shape).encode()
-                clean = kept.setdefault(hashlib.sha256(content).digest(), pair["clean"])
+                clean = kept.setdefault(pixel_digest(pair["clean"]), pair["clean"])
                 self._pairs.append(
                     {
                         "name": pair["name"],

@@ -17,10 +17,10 @@ from jdnet_jax.data.pair_checks import (
     looks_swapped,
     shows_one_scene,
 )
-from jdnet_jax.data.pairs import NUM_THREADS
+from jdnet_jax.data.pairs import NUM_THREADS, pixel_digest
 from jdnet_jax.data.picture_files import DamagedPictureError, read_rgb
 from jdnet_jax.data.set_listing import ListedSet, PairPaths
-from jdnet_jax.data.shared_scenes import Fingerprint, fingerprint, pixel_digest
+from jdnet_jax.data.shared_scenes import Fingerprint, fingerprint
 
 # Rain that was added and clipped makes nothing darker: 0 in every pair of Rain100H. JPEG makes at
 # least 0.003 of the values darker, even at quality 98.

@@ -29,7 +29,6 @@ among 100,000 pairs of pictures that have nothing in common. Not found, therefor
 photograph, unless their pixels are exactly those of the whole.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +39,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from jdnet_jax.data.pair_checks import Picture
-from jdnet_jax.data.pairs import NUM_THREADS, background_id
+from jdnet_jax.data.pairs import NUM_THREADS, background_id, pixel_digest
 from jdnet_jax.data.scene_overlay import align_at_one_size, orientations, overlap_exactly
 
 Kind = Literal["same pixels", "turned or mirrored", "other crop or compression", "other scale"]
@@ -87,13 +86,6 @@ class SharedScene(NamedTuple):
     first: int
     second: int
     kind: Kind
-
-
-def pixel_digest(picture: Picture) -> bytes:
-    """SHA-256 of shape and pixels, uint8 ``[h, w, 3]``."""
-    digest = hashlib.sha256(repr(picture.shape).encode())
-    digest.update(picture.tobytes())
-    return digest.digest()
 
 
 def fingerprint(picture: Picture) -> Fingerprint:
