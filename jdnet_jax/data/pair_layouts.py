@@ -40,7 +40,7 @@ class PairFiles(NamedTuple):
     """The files of one pair.
 
     Fields:
-        name: the rainy file's name without its extension.
+        name: the rainy file's name without its suffix.
         rainy: the rainy picture, or both halves where ``clean`` is None.
         clean: the clean picture.
         plain: two upright RGB files in PNG or JPEG, which every decoder reads alike.
@@ -192,7 +192,7 @@ def _refuse_faults(matching: Matching, path: Path, sides: Sides) -> None:
         role = "one-file" if sides.layout == "one_file" else "clean"
         role = "rainy" if role == "clean" and first in sides.rainy else role
         raise PairError(
-            f"{path}: a {role} picture is known by its name without prefix and extension, but"
+            f"{path}: a {role} picture is known by its name without prefix and suffix, but"
             f" {first.name} and {second.name} have the same; rename or move one"
         )
     for file, partners in matching.ambiguous.items():

@@ -1,6 +1,6 @@
 """File names of pairs: which rainy picture belongs to which clean one.
 
-Names match after a leading ``rain-`` or ``norain-`` and the extension are taken off:
+Names match after a leading ``rain-`` or ``norain-`` and the suffix are taken off:
 
 1. If each rainy name is the name of a clean picture, that is its partner.
 2. Otherwise several rainy pictures may share a clean one, and a rainy name may end in ``_`` or

@@ -27,7 +27,7 @@ class Pair(TypedDict):
     """One rainy picture and the clean picture under it, of the same size.
 
     Keys:
-        name: unique in its source, without extension and folder; outputs are named after it.
+        name: unique in its source, without suffix and folder; outputs are named after it.
         rainy: uint8 RGB ``[h, w, 3]``.
         clean: uint8 RGB ``[h, w, 3]``.
     """

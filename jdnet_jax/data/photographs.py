@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jdnet_jax.data.pairs import NUM_THREADS, PairSource, check_index
-from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
+from jdnet_jax.data.picture_files import pictures_inside, read_rgb
 
 
 class Photographs(Protocol):
@@ -35,7 +35,7 @@ class Photographs(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """Its name: unique in the set, without an extension, ``/`` between folders."""
+        """Its name: unique in the set, without a suffix, ``/`` between folders."""
         ...
 
 
@@ -66,8 +66,8 @@ class _InMemoryPhotographs:
 class FolderPhotographs(_InMemoryPhotographs):
     """The pictures of a folder and of all folders in it, sorted by path.
 
-    A picture is a file with the extension of one; other files (a read-me, a licence) and hidden
-    files and folders are no part of the set. Names are paths in the folder without the extension.
+    A picture is a file with the suffix of one; other files (a read-me, a licence) and hidden
+    files and folders are no part of the set. Names are paths in the folder without the suffix.
     EXIF orientation is applied.
 
     Args:
@@ -83,18 +83,18 @@ class FolderPhotographs(_InMemoryPhotographs):
         if not folder.is_dir():
             raise ValueError(f"{folder}: photographs are read from a folder, and this is none")
         files: dict[str, Path] = {}
-        for file in filter(has_picture_extension, files_inside(folder)):
+        for file in pictures_inside(folder):
             name = file.relative_to(folder).with_suffix("").as_posix()
             if name in files:
                 raise ValueError(
-                    f"{folder}: photographs are known by their name without extension, but"
+                    f"{folder}: photographs are known by their name without suffix, but"
                     f" {files[name].name} and {file.name} share {name!r}; rename one"
                 )
             files[name] = file
         if not files:
             raise ValueError(
                 f"{folder}: a folder of photographs holds at least one picture, and this one has"
-                f" no file with the extension of one; give the folder of the pictures"
+                f" no file with the suffix of one; give the folder of the pictures"
             )
         super().__init__(files.items())
 

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.messages import one_line, reason
-from jdnet_jax.pictures import picture_suffixes, readable_formats, stored_bits
+from jdnet_jax.pictures import ON_ITS_SIDE, has_readable_suffix, readable_formats, stored_bits
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
@@ -63,9 +63,9 @@ def files_inside(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file())
 
 
-def has_picture_extension(file: Path) -> bool:
-    """Whether files that are called so are read as pictures; letter case does not count."""
-    return file.suffix.lower() in picture_suffixes()
+def pictures_inside(folder: Path) -> list[Path]:
+    """Those of `files_inside` that have the suffix of a picture in a format that is read."""
+    return list(filter(has_readable_suffix, files_inside(folder)))
 
 
 def read_header(file: Path) -> PictureHeader:
@@ -150,7 +150,7 @@ def _accepted_header(image: Image.Image, name: str, data: Callable[[], bytes]) -
     # The method of the base class: PNG's own decodes the pixels, to look behind them.
     orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     width, height = image.size
-    if orientation in (5, 6, 7, 8):  # on its side
+    if orientation in ON_ITS_SIDE:
         width, height = height, width
     plain = image.format in _VERBATIM_FORMATS and image.mode == "RGB" and orientation == 1
     return PictureHeader(height, width, plain)

@@ -26,11 +26,11 @@ from jdnet_jax.data.pairs import NUM_THREADS, PairError
 from jdnet_jax.data.picture_files import (
     DamagedPictureError,
     files_inside,
-    has_picture_extension,
+    pictures_inside,
     read_header,
 )
 from jdnet_jax.data.set_identity import Split, split_of
-from jdnet_jax.pictures import readable_formats
+from jdnet_jax.pictures import has_readable_suffix, readable_formats
 
 
 class FileHeader(NamedTuple):
@@ -117,9 +117,9 @@ def find_sets(folder: Path) -> list[ListedSet]:
 
 def _sets(folder: Path, top: Path, pool: ThreadPoolExecutor) -> list[ListedSet]:
     folders, files = visible(folder)
-    pictures = [file for file in files if has_picture_extension(file) and file.is_file()]
+    pictures = [file for file in files if has_readable_suffix(file) and file.is_file()]
     sides = [f for f in folders if f.name.lower() in RAINY_FOLDERS | CLEAN_FOLDERS]
-    if any(map(_holds_pictures, sides)) or any(PREFIX.match(file.name) for file in pictures):
+    if any(map(pictures_inside, sides)) or any(PREFIX.match(file.name) for file in pictures):
         return [_list_pairs(folder, top, "auto", pool)]
     if pictures and halves_show_one_scene(pictures):
         return [_list_pairs(folder, top, "one_file", pool)]
@@ -155,11 +155,11 @@ def _list_pairs(
 
 def _list_photographs(folder: Path, top: Path, pool: ThreadPoolExecutor) -> ListedSet:
     inside = sorted(files_inside(folder), key=lambda f: natural(f.relative_to(folder).as_posix()))
-    pictures = [f for f in inside if has_picture_extension(f)]
+    pictures = [f for f in inside if has_readable_suffix(f)]
     found = ListedSet(folder, split_of(folder, top), None)
-    others = [found.name(f) for f in inside if not has_picture_extension(f)]
+    others = [found.name(f) for f in inside if not has_readable_suffix(f)]
     if others:
-        what = f"{counted(len(others), 'file')} without the extension of a picture"
+        what = f"{counted(len(others), 'file')} without the suffix of a picture"
         found.findings.append(remark("other-file", what, others, "left out, as in training"))
     _read_headers(found, pictures, pool)
     found.photographs.extend(f for f in pictures if f in found.headers)
@@ -183,7 +183,7 @@ def _tell_names(found: ListedSet, matching: Matching, strays: Sequence[Path]) ->
         (
             "same-name",
             "name",
-            "that two files of one side have, but for prefix and extension",
+            "that two files of one side have, but for prefix and suffix",
             same_key,
             "rename or remove one of each",
         ),
@@ -277,7 +277,3 @@ def _keep_equal_sizes(found: ListedSet, pairs: Sequence[PairPaths]) -> None:
         found.findings.append(
             problem("size-mismatch", told, unequal, "partners have one size: crop or replace one")
         )
-
-
-def _holds_pictures(folder: Path) -> bool:
-    return any(map(has_picture_extension, files_inside(folder)))
