@@ -189,8 +189,10 @@ def _split_by_prefix(files: Sequence[Path]) -> Sides:
 def _refuse_faults(matching: Matching, path: Path, sides: Sides) -> None:
     if matching.same_key:
         first, second = matching.same_key[0]
-        role = "one-file" if sides.layout == "one_file" else "clean"
-        role = "rainy" if role == "clean" and first in sides.rainy else role
+        if sides.layout == "one_file":
+            role = "one-file"
+        else:
+            role = "rainy" if first in sides.rainy else "clean"
         raise PairError(
             f"{path}: a {role} picture is known by its name without prefix and suffix, but"
             f" {first.name} and {second.name} have the same; rename or move one"

@@ -72,8 +72,8 @@ def identify(
     problem where its folder has the very name of the set, and a remark where the name only contains
     it (``rain100h_part``; not ``Rain1200``, which is another set). Two things are measured against
     the name: the count, and for Rain100H and Rain100L how much of a picture the rain leaves alone.
-    Where the rain contradicts the name, the set is not taken for what it is called. That set, like
-    one of another name, is one that it may be, by count and rain.
+    Where the rain contradicts the name, the set is not taken for what it is called. Such a set,
+    like one of another name, is described by what its count and rain allow.
 
     Args:
         folder: its last two names are looked at.
