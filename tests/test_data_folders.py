@@ -71,8 +71,10 @@ def test_folder_pairs_several_rainy_share_a_clean(tmp_path):
     source = FolderPairs(tmp_path)
     names = [source[i]["name"] for i in range(len(source))]
     assert names == ["5_1", "5_2", "5_14", "6_1", "6_2", "6_14"]
-    assert [source.group(i) for i in range(6)] == [source.group(0)] * 3 + [source.group(3)] * 3
-    assert source.group(0) != source.group(3)
+    assert [source.background(i) for i in range(6)] == [source.background(0)] * 3 + [
+        source.background(3)
+    ] * 3
+    assert source.background(0) != source.background(3)
 
 
 def test_folder_pairs_equal_names_with_numbers_are_not_versions(tmp_path):
@@ -247,6 +249,6 @@ def test_folder_pairs_two_files_of_one_name_refused(tmp_path):
 def test_folder_pairs_index_out_of_range(tmp_path, index):
     write_pairs(tmp_path, "rainy/{}.png", "clean/{}.png")
     source = FolderPairs(tmp_path)
-    for ask in (source.__getitem__, source.name, source.group, source.files):
+    for ask in (source.__getitem__, source.name, source.background, source.files):
         with pytest.raises(IndexError, match=rf"lie in 0\.\.2, got {index}"):
             ask(index)

@@ -148,7 +148,7 @@ def test_synthetic_pairs_are_function_of_seed_and_index():
             np.testing.assert_array_equal(pairs[index][key], again[index][key])
     assert pairs[0]["rainy"].shape == photographs[0].shape
     # The same photograph again gets other rain.
-    assert pairs.group(0) == pairs.group(2) == background_id(photographs[0])
+    assert pairs.background(0) == pairs.background(2) == background_id(photographs[0])
     np.testing.assert_array_equal(pairs[0]["clean"], pairs[2]["clean"])
     assert not np.array_equal(pairs[0]["rainy"], pairs[2]["rainy"])
     other = SyntheticPairs(photographs, style=STYLES["heavy"], seed=4)

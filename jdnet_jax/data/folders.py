@@ -57,7 +57,7 @@ class FolderPairs:
         """The name of the pair at ``index``."""
         return self._files[check_index(index, len(self))].name
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call decodes every clean picture once."""
         return self._backgrounds[check_index(index, len(self))]
 

@@ -62,7 +62,7 @@ class PairSource(Protocol):
         """The name of the pair at ``index``, without decoding its pictures."""
         ...
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background: pairs with the same one share their clean picture.
 
         Where clean pictures come from a data set, the answer is :func:`background_id`, so that a
@@ -107,9 +107,9 @@ class PairSubset:
         """The name of the pair, as in the source."""
         return self._source.name(self._indices[check_index(index, len(self))])
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background, as in the source."""
-        return self._source.group(self._indices[check_index(index, len(self))])
+        return self._source.background(self._indices[check_index(index, len(self))])
 
 
 def check_index(index: int, length: int) -> int:
@@ -175,8 +175,8 @@ def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, 
         raise PairError(f"the number of pairs to hold out is 0 or more; got {count}")
     members: dict[str, list[int]] = defaultdict(list)
     for index in range(total):
-        members[source.group(index)].append(index)
-    ranked = sorted(members, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest())
+        members[source.background(index)].append(index)
+    ranked = sorted(members, key=lambda b: hashlib.sha256(f"{seed}:{b}".encode()).digest())
     held: list[int] = []
     for background in ranked:
         if len(held) >= count:
@@ -244,9 +244,9 @@ class InMemoryPairs:
         """The name of the pair at ``index``."""
         return self._pairs[check_index(index, len(self))]["name"]
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background, as in the source."""
-        return self._source.group(check_index(index, len(self)))
+        return self._source.background(check_index(index, len(self)))
 
 
 def _read_only(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

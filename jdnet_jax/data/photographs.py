@@ -180,7 +180,7 @@ class Backgrounds:
     def __init__(self, pairs: PairSource) -> None:
         first: dict[str, int] = {}
         for index in range(len(pairs)):
-            first.setdefault(pairs.group(index), index)
+            first.setdefault(pairs.background(index), index)
         self._pairs, self._indices = pairs, tuple(first.values())
 
     def __len__(self) -> int:

@@ -260,7 +260,7 @@ class TfdsPairs:
         """The name of the pair at ``index``; reads its record, and decodes no picture."""
         return self._records[check_index(index, len(self))]["name"].decode()
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call reads every record, decoding none."""
         return self._backgrounds[check_index(index, len(self))]
 

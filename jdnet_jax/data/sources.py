@@ -152,7 +152,7 @@ def open_training_data(
     if validation:
         chosen = open_named(validation)
         if training_pairs is not None:
-            seen = {training_pairs.group(i) for i in range(len(training_pairs))}
+            seen = {training_pairs.background(i) for i in range(len(training_pairs))}
             _check_disjoint(seen, training_pairs.edition, chosen)
         if training_photographs is not None:
             seen = set(_backgrounds(training_photographs))
@@ -208,7 +208,7 @@ def _content_hash(pictures: Iterable[tuple[str, tuple[npt.NDArray[np.uint8], ...
 
 
 def _check_disjoint(seen: set[str], where: str, validation: PairSource) -> None:
-    shared = [i for i in range(len(validation)) if validation.group(i) in seen]
+    shared = [i for i in range(len(validation)) if validation.background(i) in seen]
     if shared:
         raise PairError(
             f"checkpoints are chosen on backgrounds that are not trained on, but {len(shared)} of "
@@ -223,7 +223,7 @@ def _backgrounds(photographs: Photographs) -> list[str]:
 
 def _without(photographs: Photographs, held_out: PairSource) -> Photographs:
     """The photographs that are not the background of a held-out pair."""
-    held = {held_out.group(index) for index in range(len(held_out))}
+    held = {held_out.background(index) for index in range(len(held_out))}
     rest = [i for i, background in enumerate(_backgrounds(photographs)) if background not in held]
     if len(rest) == len(photographs):
         return photographs

@@ -251,7 +251,7 @@ class SyntheticPairs:
         check_index(index, len(self))
         return f"{self._photographs.name(index % len(self._photographs))}_{index:04d}"
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call for a photograph reads it."""
         photograph = check_index(index, len(self)) % len(self._photographs)
         if photograph not in self._backgrounds:
