@@ -12,7 +12,7 @@ from PIL import Image
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.data.rain_sets import RAIN12, RAIN100H, RAIN100L
-from jdnet_jax.data.rain_tfds import BUILDERS, Rain100H, TfdsPairs, fingerprint
+from jdnet_jax.data.rain_tfds import BUILDERS, Rain100H, TfdsPairs, download_digest
 
 HEIGHT, WIDTH = 12, 18
 
@@ -169,7 +169,7 @@ def test_builder_stores_edition_in_metadata(tmp_path, count, edition):
     assert source.edition == line
     metadata = tfds.builder("rain100h", data_dir=data_dir).info.metadata
     assert metadata["edition"] == {"test": line}
-    assert metadata["fingerprint"] == {"test": fingerprint(FolderPairs(tmp_path / "Rain100H"))}
+    assert metadata["fingerprint"] == {"test": download_digest(FolderPairs(tmp_path / "Rain100H"))}
 
 
 def test_tfds_pairs_same_download_elsewhere_accepted(tmp_path, download):

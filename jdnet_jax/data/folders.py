@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jdnet_jax.data.pair_checks import Picture, check_not_swapped
+from jdnet_jax.data.pair_checks import Pixels, check_not_swapped
 from jdnet_jax.data.pair_layouts import PairFiles, find_pairs
 from jdnet_jax.data.pairs import NUM_THREADS, Pair, background_id, check_index
 from jdnet_jax.data.picture_files import read_rgb
@@ -74,7 +74,7 @@ class FolderPairs:
             of_file = dict(zip(first, names, strict=True))
         return [of_file[files.clean or files.rainy] for files in self._files]
 
-    def _read(self, index: int) -> tuple[Picture, Picture]:
+    def _read(self, index: int) -> tuple[Pixels, Pixels]:
         files = self._files[index]
         if files.clean is not None:
             return read_rgb(files.rainy), read_rgb(files.clean)
@@ -82,6 +82,6 @@ class FolderPairs:
         half = both.shape[1] // 2
         return np.ascontiguousarray(both[:, half:]), np.ascontiguousarray(both[:, :half])
 
-    def _read_clean(self, index: int) -> Picture:
+    def _read_clean(self, index: int) -> Pixels:
         files = self._files[index]
         return self._read(index)[1] if files.clean is None else read_rgb(files.clean)

@@ -19,7 +19,7 @@ only together with pixels darker than the clean picture, which rain alone does n
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.pair_checks import NOTICEABLE_LEVELS, Picture
+from jdnet_jax.data.pair_checks import NOTICEABLE_LEVELS, Pixels
 
 # Wet blocks of 50 pairs of Rain100H: at most 0.064 as they are, at least 0.54 at quality 98, 0.75
 # at 95 and 0.78 at 90 to 30. 100 BSDS photographs under drawn light rain (83 % to 97 % of the
@@ -43,7 +43,7 @@ _TRANSFORM = np.kron(_COSINES, _COSINES).astype(np.float32)[1:]  # without the m
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def jpeg_trace(picture: Picture, *, blocks: npt.NDArray[np.bool_] | None = None) -> float | None:
+def jpeg_trace(picture: Pixels, *, blocks: npt.NDArray[np.bool_] | None = None) -> float | None:
     """How close cosine coefficients lie to multiples of a step.
 
     Looks at the luma of blocks from the upper left corner on: a picture that was cut since it was
@@ -77,7 +77,7 @@ def jpeg_trace(picture: Picture, *, blocks: npt.NDArray[np.bool_] | None = None)
     return float(np.median(known)) if len(known) >= _MIN_FREQUENCIES else None
 
 
-def wet_blocks(rainy: Picture, clean: Picture) -> npt.NDArray[np.bool_]:
+def wet_blocks(rainy: Pixels, clean: Pixels) -> npt.NDArray[np.bool_]:
     """The 8x8 blocks that rain fell on, ``[h // 8, w // 8]``.
 
     Args:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from jdnet_jax.data.pairs import PairError
 
-Picture = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+"""A picture, RGB [h, w, 3]."""
 
 SAMPLED_PAIRS = 16
 
@@ -42,7 +43,7 @@ def sampled_indices(length: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, length - 1, min(length, SAMPLED_PAIRS))})
 
 
-def looks_swapped(rainy: Picture, clean: Picture) -> bool:
+def looks_swapped(rainy: Pixels, clean: Pixels) -> bool:
     """Whether the picture called clean is the other one with bright streaks on it.
 
     Rain adds light, O = min(B + R, 255), so that a rainy picture is nowhere darker than its clean
@@ -59,7 +60,7 @@ def looks_swapped(rainy: Picture, clean: Picture) -> bool:
 
 
 def check_not_swapped(
-    read_pair: Callable[[int], tuple[Picture, Picture]],
+    read_pair: Callable[[int], tuple[Pixels, Pixels]],
     names: Sequence[str],
     *,
     where: str,
@@ -86,7 +87,7 @@ def check_not_swapped(
         )
 
 
-def adds_light(change: npt.NDArray[np.int16], clean: Picture) -> bool:
+def adds_light(change: npt.NDArray[np.int16], clean: Pixels) -> bool:
     """Whether no value is darker in the rainy picture and some are as they were.
 
     Of two scenes, one brighter than the other throughout hardly meets it anywhere. Equal values at
@@ -99,7 +100,7 @@ def adds_light(change: npt.NDArray[np.int16], clean: Picture) -> bool:
     return bool(change.min() >= 0 and np.any((change == 0) & (clean > 0) & (clean < 255)))
 
 
-def shows_one_scene(left: Picture, right: Picture, *, halves: bool = False) -> bool:
+def shows_one_scene(left: Pixels, right: Pixels, *, halves: bool = False) -> bool:
     """Whether two pictures of one size have their edges in the same places.
 
     Args:
@@ -111,7 +112,7 @@ def shows_one_scene(left: Picture, right: Picture, *, halves: bool = False) -> b
     return any(_edges_agree(left, right, axis) for axis in ((1,) if halves else (0, 1)))
 
 
-def _edges_agree(left: Picture, right: Picture, axis: int) -> bool:
+def _edges_agree(left: Pixels, right: Pixels, axis: int) -> bool:
     edges = [np.diff(p.astype(np.float64).mean(axis=-1), axis=axis) for p in (left, right)]
     edges = [e.clip(-_EDGE_LEVELS, _EDGE_LEVELS) for e in edges]
     norm = np.sqrt(np.prod([np.sum(e * e) for e in edges]))

@@ -18,6 +18,8 @@ import numpy.typing as npt
 from jdnet_jax.data.pairs import NUM_THREADS, PairSource, check_index
 from jdnet_jax.data.picture_files import pictures_inside, read_rgb
 
+Split = Literal["train", "test"]
+
 
 class Photographs(Protocol):
     """A finite, indexable set of clean pictures."""
@@ -132,7 +134,7 @@ class EmbeddedPhotographs(_InMemoryPhotographs):
         ValueError: another split, or an installed scikit-image without these files.
     """
 
-    def __init__(self, split: Literal["train", "test"] = "train") -> None:
+    def __init__(self, split: Split = "train") -> None:
         if split not in ("train", "test"):
             raise ValueError(f"embedded photographs have the splits train and test; got {split!r}")
         folder = Path(str(importlib.resources.files("skimage"))) / "data"

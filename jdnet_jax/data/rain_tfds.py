@@ -37,7 +37,8 @@ class RainBuilder(
     one-file pairs, as PNG of the same pixels. Examples are in the natural order of their names.
 
     ``builder.info.metadata`` tells by split the ``edition`` (one line for people) and the
-    ``fingerprint`` of the download. A fault of the download raises PairError and leaves no data.
+    ``fingerprint`` of the download, its `download_digest`. A fault of the download raises PairError
+    and leaves no data.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -121,7 +122,7 @@ class RainBuilder(
         download = self.open_download(dl_manager.manual_dir)
         self.info.metadata.update(
             edition={split: pairs.edition for split, pairs in download.items()},
-            fingerprint={split: fingerprint(pairs) for split, pairs in download.items()},
+            fingerprint={split: download_digest(pairs) for split, pairs in download.items()},
         )
         return {split: self._generate_examples(pairs) for split, pairs in download.items()}
 
@@ -170,11 +171,11 @@ class Rain12(RainBuilder):
 BUILDERS: Mapping[str, type[RainBuilder]] = {b.name: b for b in (Rain100H, Rain100L, Rain12)}
 
 
-def fingerprint(pairs: FolderPairs) -> str:
+def download_digest(pairs: FolderPairs) -> str:
     """Tells downloads apart without reading them through.
 
     It covers the name, the size and the last 64 bytes of every file. A PNG ends in the checksums of
-    its pixels, so that two downloads with one fingerprint have the same pictures.
+    its pixels, so that two downloads with one digest have the same pictures.
 
     Returns:
         16 hexadecimal digits.
@@ -278,7 +279,7 @@ def _prepare(builder: RainBuilder, manual_dir: Path) -> None:
         return
     now = builder.open_download(manual_dir)
     prepared = builder.info.metadata
-    if {split: fingerprint(pairs) for split, pairs in now.items()} != prepared["fingerprint"]:
+    if {split: download_digest(pairs) for split, pairs in now.items()} != prepared["fingerprint"]:
         raise PairError(
             f"{builder.data_path} was prepared from another download"
             f" ({'; '.join(prepared['edition'].values())}) than {manual_dir} is now"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 
 _Grey = npt.NDArray[np.float32]
 
@@ -43,7 +43,7 @@ def orientations(picture: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float3
     return [*turned, *(t.T for t in turned)]
 
 
-def overlap_exactly(first: Picture, second: Picture, order: Sequence[int]) -> bool:
+def overlap_exactly(first: Pixels, second: Pixels, order: Sequence[int]) -> bool:
     """Whether pictures of one scale, cut differently, have the same pixels where they overlap.
 
     Args:
@@ -57,7 +57,7 @@ def overlap_exactly(first: Picture, second: Picture, order: Sequence[int]) -> bo
     return any(_overlaps(grey[0], turned[o]) for o in order)
 
 
-def align_at_one_size(first: Picture, second: Picture, order: Sequence[int]) -> bool:
+def align_at_one_size(first: Pixels, second: Pixels, order: Sequence[int]) -> bool:
     """Whether pictures have the same details once both are brought to one size.
 
     Args:
@@ -73,7 +73,7 @@ def align_at_one_size(first: Picture, second: Picture, order: Sequence[int]) -> 
     return any(_aligns(grey[0], np.ascontiguousarray(turned[o])) for o in order)
 
 
-def _grey(picture: Picture | Image.Image) -> _Grey:
+def _grey(picture: Pixels | Image.Image) -> _Grey:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     return np.asarray(image.convert("L"), np.float32)
 

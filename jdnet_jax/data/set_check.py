@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from jdnet_jax.data.findings import Finding, counted, problem, remark
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.rain_sets import RAIN100H, RAIN100L
 from jdnet_jax.data.set_findings import clean_findings, compression_findings, pair_findings
 from jdnet_jax.data.set_identity import Identity, identify
@@ -172,7 +172,7 @@ def _shared(sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts])
     """Compares what has different pixels, and tells of all files that have them."""
     groups = [_by_digest(listed, one) for listed, one in zip(sets, facts, strict=True)]
 
-    def read(side: Literal[0, 1], index: int) -> Picture:
+    def read(side: Literal[0, 1], index: int) -> Pixels:
         return groups[side][index][0].read()
 
     prints = [[clean.fingerprint for clean, _ in group] for group in groups]

@@ -12,7 +12,7 @@ import numpy as np
 from jdnet_jax.data.jpeg_traces import jpeg_trace, wet_blocks
 from jdnet_jax.data.pair_checks import (
     NOTICEABLE_LEVELS,
-    Picture,
+    Pixels,
     adds_light,
     looks_swapped,
     shows_one_scene,
@@ -43,7 +43,7 @@ class CleanFacts:
     fingerprint: Fingerprint
     trace: float | None
 
-    def read(self) -> Picture:
+    def read(self) -> Pixels:
         """Decodes the picture once more."""
         picture = read_rgb(self.file)
         return picture[:, : picture.shape[1] // 2] if self.half else picture
@@ -149,13 +149,13 @@ def _measure_pairs(listed: ListedSet, pairs: list[PairPaths]) -> SetFacts:
     return facts
 
 
-def _clean_facts(listed: ListedSet, file: Path, picture: Picture, *, half: bool) -> CleanFacts:
+def _clean_facts(listed: ListedSet, file: Path, picture: Pixels, *, half: bool) -> CleanFacts:
     trace = None if listed.headers[file].format == "JPEG" else jpeg_trace(picture)
     return CleanFacts(file, half, fingerprint(picture), trace)
 
 
 def _pair_facts(
-    listed: ListedSet, pair: PairPaths, rainy: Picture, clean: Picture, facts: CleanFacts
+    listed: ListedSet, pair: PairPaths, rainy: Pixels, clean: Pixels, facts: CleanFacts
 ) -> PairFacts:
     change = rainy.astype(np.int16) - clean
     identical = not change.any()

@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.pairs import NUM_THREADS, background_id, pixel_digest
 from jdnet_jax.data.scene_overlay import align_at_one_size, orientations, overlap_exactly
 
@@ -88,7 +88,7 @@ class SharedScene(NamedTuple):
     kind: Kind
 
 
-def fingerprint(picture: Picture) -> Fingerprint:
+def fingerprint(picture: Pixels) -> Fingerprint:
     """Takes the fingerprint of a picture.
 
     Args:
@@ -107,7 +107,7 @@ def fingerprint(picture: Picture) -> Fingerprint:
 def find_shared(
     first: Sequence[Fingerprint],
     second: Sequence[Fingerprint],
-    read: Callable[[Literal[0, 1], int], Picture],
+    read: Callable[[Literal[0, 1], int], Pixels],
 ) -> list[SharedScene]:
     """Finds the pictures of two sets that show one photograph.
 
@@ -136,7 +136,7 @@ def find_shared(
 
 
 def find_repeated(
-    prints: Sequence[Fingerprint], read: Callable[[int], Picture]
+    prints: Sequence[Fingerprint], read: Callable[[int], Pixels]
 ) -> list[SharedScene]:
     """Finds the pictures of one set that show one photograph.
 
@@ -173,7 +173,7 @@ def find_repeated(
     return found
 
 
-def _examine(first: Picture, second: Picture, order: Sequence[int]) -> Kind | None:
+def _examine(first: Pixels, second: Pixels, order: Sequence[int]) -> Kind | None:
     """What the pixels of two pictures say, the second in each of some orientations."""
     if overlap_exactly(first, second, order):
         return "other crop or compression"
@@ -223,7 +223,7 @@ def _common_marks(
     return pairs
 
 
-def _marks(rows: Picture) -> npt.NDArray[np.uint64]:
+def _marks(rows: Pixels) -> npt.NDArray[np.uint64]:
     if min(rows.shape[:2]) < _WINDOW:
         return np.empty(0, np.uint64)
     wide = rows.astype(np.uint64)
@@ -254,7 +254,7 @@ def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def _thumbnail(picture: Picture) -> npt.NDArray[np.float32]:
+def _thumbnail(picture: Pixels) -> npt.NDArray[np.float32]:
     grey = Image.fromarray(picture).convert("L")
     small = np.asarray(grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), np.float32)
     small = small - small.mean()

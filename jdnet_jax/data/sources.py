@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from jdnet_jax.data.photographs import (
     FolderPhotographs,
     Photographs,
     PhotographSubset,
+    Split,
 )
 from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
@@ -29,8 +30,6 @@ EMBEDDED = "embedded"
 
 DRAWN = "drawn:"
 """Stands before a folder of pairs whose clean pictures are to have drawn rain instead of theirs."""
-
-Split = Literal["train", "test"]
 
 
 class TrainingData(NamedTuple):

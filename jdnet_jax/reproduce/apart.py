@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from jdnet_jax.data.findings import counted
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.pair_names import few
 from jdnet_jax.data.pairs import NUM_THREADS
 from jdnet_jax.data.photographs import FolderPhotographs
@@ -23,7 +23,7 @@ class _Clean(NamedTuple):
     source: FolderPairs | FolderPhotographs
     fingerprints: Sequence[Fingerprint]
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> Pixels:
         if isinstance(self.source, FolderPairs):
             return self.source[index]["clean"]
         return self.source[index]
@@ -49,7 +49,7 @@ def check_apart(*, pairs: Path, photographs: Path, test: Path) -> None:
     for folder, kind in ((pairs, FolderPairs), (photographs, FolderPhotographs)):
         trained = _clean(folder, kind(folder))
 
-        def read(side: Literal[0, 1], index: int, trained: _Clean = trained) -> Picture:
+        def read(side: Literal[0, 1], index: int, trained: _Clean = trained) -> Pixels:
             return (trained, tested)[side].read(index)
 
         scenes = find_shared(trained.fingerprints, tested.fingerprints, read)
