@@ -18,11 +18,11 @@ class RandomCrop(grain.transforms.RandomMap):
     Every picture is at least as large as the crop.
 
     Args:
-        crop_size: side of the square crops, in pixels; their position is uniform.
-        style: the drawn rain.
-        moved: rain of pairs, to fall on photographs; None for drawn rain alone.
-        moved_share: the probability that a photograph gets that instead of drawn rain.
-        augment: flip at random, rainy and clean alike; photographs are also transposed at random,
+        crop_size: Side of the square crops, in pixels; their position is uniform.
+        style: The drawn rain.
+        moved: Rain of pairs, to fall on photographs; None for drawn rain alone.
+        moved_share: The probability that a photograph gets that instead of drawn rain.
+        augment: Flip at random, rainy and clean alike; photographs are also transposed at random,
             before rain falls on them.
     """
 
@@ -42,7 +42,7 @@ class RandomCrop(grain.transforms.RandomMap):
         self._augment = augment
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Pair:
-        """A crop of a pair, or of a photograph (an element without ``rainy``), as a pair."""
+        """A crop of a pair, or of a photograph (an element without `rainy`), as a pair."""
         name, clean, size = element["name"], element["clean"], self._size
         height, width = clean.shape[:2]
         top = int(rng.integers(height - size + 1))

@@ -13,23 +13,23 @@ from jdnet_jax.data.picture_files import read_rgb
 
 
 class FolderPairs:
-    """The pairs of a folder in any layout of :mod:`jdnet_jax.data.pair_layouts`; a PairSource.
+    """The pairs of a folder in any layout of `jdnet_jax.data.pair_layouts`; a PairSource.
 
     Opening looks at every file's name and header, so that a file that is no picture, a missing
     partner or two sizes are found at once, and at the pixels of at most 16 pairs. Pixels are
     decoded when a pair is asked for. The order is the natural order of the rainy names.
 
     Args:
-        path: the folder; where it holds ``train`` and ``test``, one of these.
-        additive_rain: refuse pairs in which the rainy picture is the darker one, as swapped. False
+        path: The folder; where it holds `train` and `test`, one of these.
+        additive_rain: Refuse pairs in which the rainy picture is the darker one, as swapped. False
             for rain that does darken, such as photographs of the same place on two days.
 
     Attributes:
-        edition: what the set is called in tables and logs: the path and the count.
-        layout: the layout found.
+        edition: What the set is called in tables and logs: the path and the count.
+        layout: The layout found.
 
     Raises:
-        PairError: nothing of the above fits; the message names the file and the remedy.
+        PairError: Nothing of the above fits; the message names the file and the remedy.
     """
 
     def __init__(self, path: str | Path, *, additive_rain: bool = True) -> None:
@@ -44,17 +44,17 @@ class FolderPairs:
         return len(self._files)
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index``, decoded.
+        """The pair at `index`, decoded.
 
         Raises:
-            IndexError: no such pair.
-            PairError: the pixels of a file are damaged.
+            IndexError: There is no such pair.
+            PairError: The pixels of a file are damaged.
         """
         rainy, clean = self._read(check_index(index, len(self)))
         return {"name": self.name(index), "rainy": rainy, "clean": clean}
 
     def name(self, index: int) -> str:
-        """The name of the pair at ``index``."""
+        """The name of the pair at `index`."""
         return self._files[check_index(index, len(self))].name
 
     def background(self, index: int) -> str:
@@ -62,7 +62,7 @@ class FolderPairs:
         return self._backgrounds[check_index(index, len(self))]
 
     def files(self, index: int) -> PairFiles:
-        """The files behind the pair at ``index``."""
+        """The files behind the pair at `index`."""
         return self._files[check_index(index, len(self))]
 
     @cached_property

@@ -64,7 +64,7 @@ class RainLayers:
             rng: Is advanced by the draw.
 
         Returns:
-            ``[size, size]``, a fraction of white.
+            `[size, size]`, a fraction of white.
         """
         index, size = int(rng.integers(len(self._layers))), self._size
         corners = self._corners[index]
@@ -83,11 +83,11 @@ def rain_layer(rainy: npt.NDArray[np.uint8], clean: npt.NDArray[np.uint8]) -> np
     neighbouring pixels, so that streaks stay whole, where the rain is known and bright enough.
 
     Args:
-        rainy: uint8 ``[h, w, 3]``.
+        rainy: uint8 `[h, w, 3]`.
         clean: The same without rain.
 
     Returns:
-        uint8 ``[h, w]``.
+        uint8 `[h, w]`.
     """
     known = _known(rainy)
     layer = np.where(rainy < 255, rainy.astype(np.int16) - clean, 0).max(axis=-1)

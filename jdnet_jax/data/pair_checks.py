@@ -50,7 +50,7 @@ def looks_swapped(rainy: Pixels, clean: Pixels) -> bool:
     one but for compression noise.
 
     Args:
-        rainy: uint8 ``[h, w, 3]``.
+        rainy: uint8 `[h, w, 3]`.
         clean: uint8, same shape.
     """
     change = rainy.astype(np.int16) - clean
@@ -68,12 +68,12 @@ def check_not_swapped(
     """Refuses a set of pairs of which any that is looked at seems swapped.
 
     Args:
-        read_pair: rainy and clean picture at an index.
-        names: how the error calls each pair; at most SAMPLED_PAIRS of them are read.
-        where: how the error calls the set.
+        read_pair: Rainy and clean picture at an index.
+        names: How the error calls each pair; at most SAMPLED_PAIRS of them are read.
+        where: How the error calls the set.
 
     Raises:
-        PairError: a pair looks swapped.
+        PairError: A pair looks swapped.
     """
     indices = sampled_indices(len(names))
     swapped = [names[i] for i in indices if looks_swapped(*read_pair(i))]
@@ -94,7 +94,7 @@ def adds_light(change: npt.NDArray[np.int16], clean: Pixels) -> bool:
     the ends of the scale tell nothing: a picture that is all black or all white has them, too.
 
     Args:
-        change: rainy less clean, ``[h, w, 3]``.
+        change: Rainy less clean, `[h, w, 3]`.
         clean: uint8, same shape.
     """
     return bool(change.min() >= 0 and np.any((change == 0) & (clean > 0) & (clean < 255)))
@@ -104,9 +104,9 @@ def shows_one_scene(left: Pixels, right: Pixels, *, halves: bool = False) -> boo
     """Whether two pictures of one size have their edges in the same places.
 
     Args:
-        left: uint8 ``[h, w, 3]``.
+        left: uint8 `[h, w, 3]`.
         right: uint8, same shape.
-        halves: they lie side by side in one file, and may be halves of a photograph, whose horizon
+        halves: They lie side by side in one file, and may be halves of a photograph, whose horizon
             goes on from one to the other: changes from row to row do not count then.
     """
     return any(_edges_agree(left, right, axis) for axis in ((1,) if halves else (0, 1)))

@@ -1,6 +1,6 @@
 """What a set of rainy and clean pictures is to the rest of the program.
 
-A source hands out uint8 RGB pictures by index, as Grain wants it (``grain.MapDataset.source``
+A source hands out uint8 RGB pictures by index, as Grain wants it (`grain.MapDataset.source`
 takes any object with a length and an item by index), and says two things more: which edition of
 the data it is, because scores on different editions of Rain100H do not compare, and which pairs
 share a background, because a checkpoint chosen on a background it was trained on is chosen badly.
@@ -27,9 +27,9 @@ class Pair(TypedDict):
     """One rainy picture and the clean picture under it, of the same size.
 
     Keys:
-        name: unique in its source, without suffix and folder; outputs are named after it.
-        rainy: uint8 RGB ``[h, w, 3]``.
-        clean: uint8 RGB ``[h, w, 3]``.
+        name: Unique in its source, without suffix and folder; outputs are named after it.
+        rainy: uint8 RGB `[h, w, 3]`.
+        clean: uint8 RGB `[h, w, 3]`.
     """
 
     name: str
@@ -42,7 +42,7 @@ class PairSource(Protocol):
 
     @property
     def edition(self) -> str:
-        """One line for people, e.g. ``Rain100H test, 100 pairs (original edition)``."""
+        """One line for people, e.g. `Rain100H test, 100 pairs (original edition)`."""
         ...
 
     def __len__(self) -> int:
@@ -50,22 +50,22 @@ class PairSource(Protocol):
         ...
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index`` in 0..len-1.
+        """The pair at `index` in 0..len-1.
 
         Raises:
-            IndexError: no such pair.
-            PairError: its files cannot be read.
+            IndexError: There is no such pair.
+            PairError: Its files cannot be read.
         """
         ...
 
     def name(self, index: int) -> str:
-        """The name of the pair at ``index``, without decoding its pictures."""
+        """The name of the pair at `index`, without decoding its pictures."""
         ...
 
     def background(self, index: int) -> str:
         """The name of the background: pairs with the same one share their clean picture.
 
-        Where clean pictures come from a data set, the answer is :func:`background_id`, so that a
+        Where clean pictures come from a data set, the answer is `background_id`, so that a
         picture has the same background wherever it is read from; the first call may then read
         every clean picture.
         """
@@ -76,12 +76,12 @@ class PairSubset:
     """Some pairs of a source, in the order given; a PairSource itself.
 
     Args:
-        source: where the pairs come from.
-        indices: positions in ``source``.
-        edition: the line that tells people what this part is.
+        source: Where the pairs come from.
+        indices: Positions in `source`.
+        edition: The line that tells people what this part is.
 
     Raises:
-        PairError: an index outside the source, or one given twice.
+        PairError: An index lies outside the source, or is given twice.
     """
 
     def __init__(self, source: PairSource, indices: Sequence[int], *, edition: str) -> None:
@@ -100,7 +100,7 @@ class PairSubset:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index`` of this subset."""
+        """The pair at `index` of this subset."""
         return self._source[self._indices[check_index(index, len(self))]]
 
     def name(self, index: int) -> str:
@@ -116,7 +116,7 @@ def check_index(index: int, length: int) -> int:
     """Refuses an index outside 0..length-1; negative ones too, which Grain never asks for.
 
     Raises:
-        IndexError: there is no such pair or photograph.
+        IndexError: There is no such pair or photograph.
     """
     if not 0 <= index < length:
         raise IndexError(f"the index must lie in 0..{length - 1}, got {index}")
@@ -132,7 +132,7 @@ def background_id(clean: npt.NDArray[np.uint8]) -> str:
     lossy copies are not recognised as the same.
 
     Args:
-        clean: uint8 ``[h, w, c]``.
+        clean: uint8 `[h, w, c]`.
 
     Returns:
         16 hexadecimal digits.
@@ -144,7 +144,7 @@ def background_id(clean: npt.NDArray[np.uint8]) -> str:
 
 
 def pixel_digest(picture: npt.NDArray[np.uint8]) -> bytes:
-    """SHA-256 of shape and pixels, uint8 ``[h, w, c]``."""
+    """SHA-256 of shape and pixels, uint8 `[h, w, c]`."""
     digest = hashlib.sha256(repr(picture.shape).encode())
     digest.update(picture.tobytes())
     return digest.digest()
@@ -155,20 +155,20 @@ def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, 
 
     Backgrounds are ranked by a hash of seed and name, so the choice is the same on any machine and
     under any version of NumPy, does not depend on the order of the source, and stays mostly the
-    same when pairs are added. They are taken in that order until ``count`` pairs are held out; the
-    last background is taken whole, so there may be more than ``count`` where several rainy
+    same when pairs are added. They are taken in that order until `count` pairs are held out; the
+    last background is taken whole, so there may be more than `count` where several rainy
     pictures share a clean one. Both parts keep the order of the source.
 
     Args:
-        source: the pairs to split.
-        count: pairs to hold out at least; 0 holds out none.
-        seed: chooses the backgrounds.
+        source: The pairs to split.
+        count: Pairs to hold out at least; 0 holds out none.
+        seed: Chooses the backgrounds.
 
     Returns:
         The rest, and the held-out pairs.
 
     Raises:
-        PairError: ``count`` is negative, or nothing would be left to train on.
+        PairError: `count` is negative, or nothing would be left to train on.
     """
     total = len(source)
     if count < 0:
@@ -210,10 +210,10 @@ class InMemoryPairs:
     is kept once. The arrays are read-only, so that no consumer changes what the next one gets.
 
     Args:
-        source: the pairs to read.
+        source: The pairs to read.
 
     Raises:
-        PairError: a pair cannot be read.
+        PairError: A pair cannot be read.
     """
 
     def __init__(self, source: PairSource) -> None:
@@ -237,11 +237,11 @@ class InMemoryPairs:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index``, with read-only arrays."""
+        """The pair at `index`, with read-only arrays."""
         return self._pairs[check_index(index, len(self))]
 
     def name(self, index: int) -> str:
-        """The name of the pair at ``index``."""
+        """The name of the pair at `index`."""
         return self._pairs[check_index(index, len(self))]["name"]
 
     def background(self, index: int) -> str:

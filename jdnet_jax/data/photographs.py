@@ -29,15 +29,15 @@ class Photographs(Protocol):
         ...
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        """The photograph at ``index`` in 0..len-1, uint8 RGB ``[h, w, 3]``, read-only.
+        """The photograph at `index` in 0..len-1, uint8 RGB `[h, w, 3]`, read-only.
 
         Raises:
-            IndexError: no such photograph.
+            IndexError: There is no such photograph.
         """
         ...
 
     def name(self, index: int) -> str:
-        """Its name: unique in the set, without a suffix, ``/`` between folders."""
+        """Its name: unique in the set, without a suffix, `/` between folders."""
         ...
 
 
@@ -57,11 +57,11 @@ class _InMemoryPhotographs:
         return len(self._names)
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        """The photograph at ``index``, uint8 RGB ``[h, w, 3]``, read-only."""
+        """The photograph at `index`, uint8 RGB `[h, w, 3]`, read-only."""
         return self._pictures[check_index(index, len(self))]
 
     def name(self, index: int) -> str:
-        """The name of the photograph at ``index``."""
+        """The name of the photograph at `index`."""
         return self._names[check_index(index, len(self))]
 
 
@@ -73,11 +73,12 @@ class FolderPhotographs(_InMemoryPhotographs):
     EXIF orientation is applied.
 
     Args:
-        path: the folder.
+        path: The folder.
 
     Raises:
-        ValueError: no folder, no picture in it, one inside that cannot be listed, two pictures of
-            one name, or a picture that cannot be read as 8-bit RGB; the message names it.
+        ValueError: There is no such folder or no picture in it, a folder inside cannot be listed,
+            two pictures have one name, or a picture cannot be read as 8-bit RGB; the message names
+            it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -121,17 +122,17 @@ LICENCES = MappingProxyType({Path(f).stem: licence for f, licence in (_TRAIN | _
 
 
 class EmbeddedPhotographs(_InMemoryPhotographs):
-    """Freely licensed photographs that are installed with scikit-image; see ``LICENCES``.
+    """Freely licensed photographs that are installed with scikit-image; see `LICENCES`.
 
-    No scene is in both splits. ``train`` holds astronaut and chelsea in colour and brick, camera,
-    grass and gravel in grey (as RGB), for want of more in colour; ``test`` holds coffee and rocket,
+    No scene is in both splits. `train` holds astronaut and chelsea in colour and brick, camera,
+    grass and gravel in grey (as RGB), for want of more in colour; `test` holds coffee and rocket,
     both in colour. This is enough to run the program and to see it learn, not to train it well.
 
     Args:
-        split: ``train`` or ``test``.
+        split: `train` or `test`.
 
     Raises:
-        ValueError: another split, or an installed scikit-image without these files.
+        ValueError: The split is another one, or the installed scikit-image has no such files.
     """
 
     def __init__(self, split: Split = "train") -> None:
@@ -152,8 +153,8 @@ class PhotographSubset:
     """Some photographs of a set; Photographs itself.
 
     Args:
-        photographs: where they come from.
-        indices: positions in ``photographs``.
+        photographs: Where they come from.
+        indices: Positions in `photographs`.
     """
 
     def __init__(self, photographs: Photographs, indices: Sequence[int]) -> None:
@@ -164,7 +165,7 @@ class PhotographSubset:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        """The photograph at ``index`` of this subset."""
+        """The photograph at `index` of this subset."""
         return self._photographs[self._indices[check_index(index, len(self))]]
 
     def name(self, index: int) -> str:
@@ -176,7 +177,7 @@ class Backgrounds:
     """The clean pictures under pairs, each background once; Photographs itself.
 
     Args:
-        pairs: where they come from; read at every access.
+        pairs: Where they come from; read at every access.
     """
 
     def __init__(self, pairs: PairSource) -> None:

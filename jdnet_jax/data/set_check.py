@@ -31,17 +31,17 @@ class SetReport:
     """One set and what was found in it.
 
     Attributes:
-        listed: its files.
-        identity: which published set it is; None for photographs, and without rainy pictures.
-        pictures: the number of pairs, or of photographs, that could be decoded.
-        backgrounds: how many different clean pictures these have.
-        sizes: height and width of pairs or photographs, and how many have them.
-        formats: format and mode of the files, such as ``PNG RGB``, and how many have them.
-        dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
+        listed: Its files.
+        identity: Which published set it is; None for photographs, and without rainy pictures.
+        pictures: The number of pairs, or of photographs, that could be decoded.
+        backgrounds: How many different clean pictures these have.
+        sizes: Height and width of pairs or photographs, and how many have them.
+        formats: Format and mode of the files, such as `PNG RGB`, and how many have them.
+        dry_share: The median over pairs of the share of pixels that rain changes by 8 levels at
             most; None where there are no pairs.
-        num_additive: the pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
-            clean picture. Only such rain can be moved (:mod:`jdnet_jax.data.moved_rain`).
-        findings: problems first.
+        num_additive: The pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
+            clean picture. Only such rain can be moved (`jdnet_jax.data.moved_rain`).
+        findings: Problems first.
     """
 
     listed: ListedSet
@@ -60,8 +60,8 @@ class Report:
     """What a check of one or several sets found.
 
     Attributes:
-        sets: in the order given.
-        shared: what any two of the sets have in common.
+        sets: In the order given.
+        shared: What any two of the sets have in common.
     """
 
     sets: tuple[SetReport, ...]
@@ -85,8 +85,8 @@ def check_sets(sets: Sequence[ListedSet], *, tick: Callable[[int], object] | Non
     between two of one purpose, such as the heavy and the light rain of one download.
 
     Args:
-        sets: from :func:`jdnet_jax.data.set_listing.find_sets`.
-        tick: called with the number of pairs or photographs done since, for a progress bar.
+        sets: From `jdnet_jax.data.set_listing.find_sets`.
+        tick: Called with the number of pairs or photographs done since, for a progress bar.
     """
     facts = [measure(listed, tick=tick) for listed in sets]
     shared = [

@@ -1,7 +1,7 @@
 """The sets of pictures in a folder and the files of each, with all that is wrong with them.
 
 Training refuses a set at its first fault. A check lists on: what of a set is in order is a
-:class:`ListedSet`, and each fault a finding of it.
+`ListedSet`, and each fault a finding of it.
 """
 
 from collections import defaultdict
@@ -36,11 +36,11 @@ from jdnet_jax.pictures import has_readable_suffix, readable_formats
 class FileHeader(NamedTuple):
     """What the header of a picture file says.
 
-    Fields:
-        height: pixels, upright.
-        width: pixels, upright.
-        format: as Pillow calls it, ``PNG``, ``JPEG``.
-        mode: as Pillow calls it, ``RGB``, ``L``, ``P``.
+    Attributes:
+        height: Pixels, upright.
+        width: Pixels, upright.
+        format: As Pillow calls it, `PNG`, `JPEG`.
+        mode: As Pillow calls it, `RGB`, `L`, `P`.
     """
 
     height: int
@@ -50,7 +50,7 @@ class FileHeader(NamedTuple):
 
 
 class PairPaths(NamedTuple):
-    """The files of a pair; ``clean`` is None where ``rainy`` holds both pictures."""
+    """The files of a pair; `clean` is None where `rainy` holds both pictures."""
 
     rainy: Path
     clean: Path | None
@@ -61,14 +61,14 @@ class ListedSet:
     """The files of one set of pictures.
 
     Attributes:
-        path: its folder.
-        split: what its name says it is for.
-        layout: of pairs; None for photographs without rain.
-        pairs: those that are in order as far as headers tell; empty for photographs.
-        photographs: the files of a set without rain.
-        num_rainy: rainy files, those with faults included.
-        headers: of every file that can be opened.
-        findings: what is wrong with the others.
+        path: Its folder.
+        split: What its name says it is for.
+        layout: Of pairs; None for photographs without rain.
+        pairs: Those that are in order as far as headers tell; empty for photographs.
+        photographs: The files of a set without rain.
+        num_rainy: Rainy files, those with faults included.
+        headers: Of every file that can be opened.
+        findings: What is wrong with the others.
     """
 
     path: Path
@@ -91,18 +91,18 @@ class ListedSet:
 
 
 def find_sets(folder: Path) -> list[ListedSet]:
-    """Finds the sets in a folder: itself, or its sub-folders (``train`` and ``test``, say).
+    """Finds the sets in a folder: itself, or its sub-folders (`train` and `test`, say).
 
     A folder with rainy or clean pictures in one of the layouts of
-    :mod:`jdnet_jax.data.pair_layouts` is a set of pairs. Any other folder of pictures is a set of
+    `jdnet_jax.data.pair_layouts` is a set of pairs. Any other folder of pictures is a set of
     photographs without rain, all its sub-folders included.
 
     Args:
-        folder: where to look.
+        folder: Where to look.
 
     Raises:
-        NotADirectoryError: there is no such folder.
-        ValueError: there is no picture in it, or a folder inside that cannot be listed.
+        NotADirectoryError: There is no such folder.
+        ValueError: There is no picture in it, or a folder inside that cannot be listed.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: what is checked is a folder, and there is none")

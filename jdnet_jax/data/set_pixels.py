@@ -32,10 +32,10 @@ class CleanFacts:
     """A clean picture.
 
     Attributes:
-        file: where it is read from; its left half if ``half``.
-        half: whether the file is a one-file pair.
-        fingerprint: what it is recognised by.
-        trace: its JPEG trace; None for JPEG files, and where it cannot be told.
+        file: Where it is read from; its left half if `half`.
+        half: Whether the file is a one-file pair.
+        fingerprint: What it is recognised by.
+        trace: Its JPEG trace; None for JPEG files, and where it cannot be told.
     """
 
     file: Path
@@ -54,17 +54,17 @@ class PairFacts:
     """A rainy picture and its clean one.
 
     Attributes:
-        rainy: its file.
-        clean: the clean picture under it.
-        digest: of the rainy pixels.
-        identical: no pixel differs.
-        swapped: the clean picture is the brighter one.
-        one_scene: the two are equal, or differ as by added light, or have their edges in the same
+        rainy: Its file.
+        clean: The clean picture under it.
+        digest: Of the rainy pixels.
+        identical: No pixel differs.
+        swapped: The clean picture is the brighter one.
+        one_scene: The two are equal, or differ as by added light, or have their edges in the same
             places.
-        darker_share: of the values, those that are darker in the rainy picture. 0 where the rain is
+        darker_share: Of the values, those that are darker in the rainy picture. 0 where the rain is
             additive, O = min(B + R, 255).
-        dry_share: of the pixels, those that rain changes by 8 levels at most.
-        trace: the JPEG trace of blocks that rain fell on; None for JPEG files, for rainy pictures
+        dry_share: Of the pixels, those that rain changes by 8 levels at most.
+        trace: The JPEG trace of blocks that rain fell on; None for JPEG files, for rainy pictures
             that are nowhere darker, and where it cannot be told.
     """
 
@@ -84,9 +84,9 @@ class SetFacts:
     """What was measured of a set.
 
     Attributes:
-        pairs: in the order of the listing.
-        clean: every clean picture of the pairs, or every photograph, once.
-        damaged: files whose pixels cannot be decoded.
+        pairs: In the order of the listing.
+        clean: Every clean picture of the pairs, or every photograph, once.
+        damaged: Files whose pixels cannot be decoded.
     """
 
     pairs: list[PairFacts] = field(default_factory=list)
@@ -98,8 +98,8 @@ def measure(listed: ListedSet, *, tick: Callable[[int], object] | None = None) -
     """Decodes every picture of a set once and measures it.
 
     Args:
-        listed: the set.
-        tick: called from this thread with the number of pairs or photographs done since.
+        listed: The set.
+        tick: Called from this thread with the number of pairs or photographs done since.
     """
     by_clean: dict[Path, list[PairPaths]] = defaultdict(list)
     for pair in listed.pairs:

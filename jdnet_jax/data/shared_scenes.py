@@ -4,9 +4,9 @@ A network that trained on the photograph a test picture was made from knows the 
 two files are called. Rain100H needs the search: its backgrounds are BSDS photographs, cut from
 481x321 pixels to 480x320, and the BSDS files are what people draw rain on.
 
-Every picture is looked at once and leaves a :class:`Fingerprint` of about 10 kB. Fingerprints that
+Every picture is looked at once and leaves a `Fingerprint` of about 10 kB. Fingerprints that
 agree in some respect propose two pictures, and the pixels, laid over each other, decide
-(:mod:`jdnet_jax.data.scene_overlay`):
+(`jdnet_jax.data.scene_overlay`):
 
 *marks*
     Hashes of 8x8 windows, each the sum of a hash of its pixels, so that it is the same in a mirror
@@ -61,11 +61,11 @@ _THUMBNAIL_CORRELATION = 0.8
 class Fingerprint(NamedTuple):
     """What is kept of a picture to find it again.
 
-    Fields:
+    Attributes:
         digest: SHA-256 of shape and pixels.
-        background: :func:`jdnet_jax.data.pairs.background_id`.
-        marks: uint64 ``[n]``, sorted, each once.
-        thumbnail: float32 ``[16, 16]``, mean 0 and norm 1; zeros for a flat picture.
+        background: `jdnet_jax.data.pairs.background_id`.
+        marks: uint64 `[n]`, sorted, each once.
+        thumbnail: float32 `[16, 16]`, mean 0 and norm 1; zeros for a flat picture.
     """
 
     digest: bytes
@@ -77,10 +77,10 @@ class Fingerprint(NamedTuple):
 class SharedScene(NamedTuple):
     """A picture of the first set and one of the second that show one photograph.
 
-    Fields:
-        first: index in the first set.
-        second: index in the second set.
-        kind: what tells the two apart.
+    Attributes:
+        first: Index in the first set.
+        second: Index in the second set.
+        kind: What tells the two apart.
     """
 
     first: int
@@ -92,7 +92,7 @@ def fingerprint(picture: Pixels) -> Fingerprint:
     """Takes the fingerprint of a picture.
 
     Args:
-        picture: uint8 RGB ``[h, w, 3]``.
+        picture: uint8 RGB `[h, w, 3]`.
     """
     starts = range(0, max(1, picture.shape[0] - _WINDOW + 1), _BAND_ROWS)
     bands = [_marks(picture[start : start + _BAND_ROWS + _WINDOW - 1]) for start in starts]
@@ -112,9 +112,9 @@ def find_shared(
     """Finds the pictures of two sets that show one photograph.
 
     Args:
-        first: fingerprints of the first set; equal ones only cost time.
-        second: fingerprints of the second set.
-        read: the picture at an index of the first (0) or the second (1) set; called from threads,
+        first: Fingerprints of the first set; equal ones only cost time.
+        second: Fingerprints of the second set.
+        read: The picture at an index of the first (0) or the second (1) set; called from threads,
             for the pictures that fingerprints propose.
 
     Returns:
@@ -141,8 +141,8 @@ def find_repeated(
     """Finds the pictures of one set that show one photograph.
 
     Args:
-        prints: fingerprints of the set, no two of them equal in digest or background.
-        read: the picture at an index; called from threads, for the pictures that fingerprints
+        prints: Fingerprints of the set, no two of them equal in digest or background.
+        read: The picture at an index; called from threads, for the pictures that fingerprints
             propose.
 
     Returns:
@@ -240,7 +240,7 @@ def _marks(rows: Pixels) -> npt.NDArray[np.uint64]:
 
 
 def _window_sums(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Sums modulo 2^64 over windows of rows, ``[h, w]`` to ``[h - 7, w]``."""
+    """Sums modulo 2^64 over windows of rows, `[h, w]` to `[h - 7, w]`."""
     total = np.zeros((values.shape[0] + 1, values.shape[1]), np.uint64)
     np.cumsum(values, axis=0, out=total[1:])
     return total[_WINDOW:] - total[:-_WINDOW]
