@@ -8,7 +8,7 @@ share a background, because a checkpoint chosen on a background it was trained o
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypedDict
 
@@ -177,17 +177,12 @@ def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, 
     for index in range(total):
         members[source.background(index)].append(index)
     ranked = sorted(members, key=lambda b: hashlib.sha256(f"{seed}:{b}".encode()).digest())
-    held: list[int] = []
-    for background in ranked:
-        if len(held) >= count:
-            break
-        held += members[background]
-    if len(held) < count or (count and len(held) == total):
+    kept, held = split_groups([members[background] for background in ranked], count)
+    if count and not kept:
         raise PairError(
             f"holding out {count} pairs by whole backgrounds must leave some to train on, but"
             f" {source.edition} has {total} pairs over {len(members)} backgrounds; hold out fewer"
         )
-    kept = sorted(set(range(total)) - set(held))
     return (
         PairSubset(
             source,
@@ -196,10 +191,23 @@ def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, 
         ),
         PairSubset(
             source,
-            sorted(held),
+            held,
             edition=f"{source.edition}: {len(held)} pairs held out (seed {seed})",
         ),
     )
+
+
+def split_groups(groups: Iterable[list[int]], count: int) -> tuple[list[int], list[int]]:
+    """Takes whole groups of indices, the first ones, until there are `count` indices or more.
+
+    Returns:
+        The other indices, and those taken; both in rising order.
+    """
+    rest: list[int] = []
+    taken: list[int] = []
+    for group in groups:
+        (taken if len(taken) < count else rest).extend(group)
+    return sorted(rest), sorted(taken)
 
 
 class InMemoryPairs:

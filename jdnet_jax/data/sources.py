@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out
+from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out, split_groups
 from jdnet_jax.data.photographs import (
     Backgrounds,
     EmbeddedPhotographs,
@@ -168,8 +168,8 @@ def open_training_data(
             training_photographs = _without(training_photographs, held_out)
         return TrainingData(training_pairs, training_photographs, held_out)
     assert training_photographs is not None
-    rest, kept = _hold_out_photographs(training_photographs, held_out_count, seed)
-    return TrainingData(None, rest, SyntheticPairs(kept, style=style, seed=seed))
+    rest, held = _hold_out_photographs(training_photographs, held_out_count, seed)
+    return TrainingData(None, rest, SyntheticPairs(held, style=style, seed=seed))
 
 
 def content_hashes(data: TrainingData) -> dict[str, str | None]:
@@ -246,14 +246,10 @@ def _hold_out_photographs(
         names = (photographs.name(index) for index in indices)
         return min(hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
 
-    kept: list[int] = []
-    for indices in sorted(copies.values(), key=rank):
-        if len(kept) < count:
-            kept += indices
-    if len(kept) == len(photographs):
+    rest, held = split_groups(sorted(copies.values(), key=rank), count)
+    if not rest:
         raise PairError(
             f"holding out {count} photographs must leave some to train on, but there are "
             f"{len(photographs)}; hold out fewer or name validation pairs"
         )
-    rest = sorted(set(range(len(photographs))) - set(kept))
-    return PhotographSubset(photographs, rest), PhotographSubset(photographs, sorted(kept))
+    return PhotographSubset(photographs, rest), PhotographSubset(photographs, held)
