@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageOps
 
-from jdnet_jax.pictures import is_picture_suffix
+from jdnet_jax.pictures import has_picture_suffix
 
 WIDTH, HEIGHT = 440, 330
 ACROSS, DOWN = 2, 4
@@ -29,9 +29,7 @@ def main() -> None:
     for folder in (arguments.before, arguments.after):
         if not folder.is_dir():
             parser.error(f"{folder} is no folder")
-    names = sorted(
-        path.name for path in arguments.after.iterdir() if is_picture_suffix(path.suffix)
-    )
+    names = sorted(path.name for path in arguments.after.iterdir() if has_picture_suffix(path))
     if not names:
         parser.error(f"{arguments.after} holds no pictures")
     if missing := [name for name in names if not (arguments.before / name).is_file()]:

@@ -19,7 +19,7 @@ __all__ = ["Description", "JDNet", "Restorer", "create_model", "derain"]
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that `python -m jdnet_jax --help` and the data code do not wait for JAX.
+    # Late, so that `python -m jdnet_jax --help` `check-data` do not wait for JAX.
     if name in ("Restorer", "derain"):
         from jdnet_jax import restore
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jdnet_jax.messages import one_line
-from jdnet_jax.pictures import is_picture_suffix, output_format, picture_suffixes
+from jdnet_jax.pictures import has_picture_suffix, has_readable_suffix, output_format
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def plan_derain(
 
 
 def _is_one_file(inputs: Sequence[Path], output: Path) -> bool:
-    if output.is_dir() or not (output.exists() or is_picture_suffix(output.suffix)):
+    if output.is_dir() or not (output.exists() or has_picture_suffix(output)):
         return False
     if len(inputs) == 1 and not inputs[0].is_dir():
         return True
@@ -182,7 +182,7 @@ def _walk(
             path = here / entry
             if entry.startswith("."):
                 skipped.append((path, "hidden"))
-            elif path.suffix.lower() not in picture_suffixes():
+            elif not has_readable_suffix(path):
                 skipped.append((path, "not a picture"))
             else:
                 yield path

@@ -26,7 +26,7 @@ class Pairs:
     def name(self, index):
         return self._pairs[index]["name"]
 
-    group = name
+    background = name
 
 
 def flat(level, *, height=12, width=14):

@@ -31,7 +31,7 @@ class MadePairs:
     def name(self, index):
         return f"pair{index}"
 
-    def group(self, index):
+    def background(self, index):
         return f"pair{index}"
 
 

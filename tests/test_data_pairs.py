@@ -114,7 +114,7 @@ class Numbered:
     def name(self, index):
         return str(index)
 
-    def group(self, index):
+    def background(self, index):
         return f"background {index // 3}"
 
 
@@ -134,8 +134,8 @@ def test_hold_out_parts_are_disjoint_complete_and_share_no_background(total, cou
     except PairError:
         assert count > total - 3  # refused only where the last background would go too
         return
-    groups = [{part.group(i) for i in range(len(part))} for part in (rest, held)]
-    assert not groups[0] & groups[1]
+    backgrounds = [{part.background(i) for i in range(len(part))} for part in (rest, held)]
+    assert not backgrounds[0] & backgrounds[1]
     assert sorted(names(rest) + names(held), key=int) == names(source)
     assert names(rest) == sorted(names(rest), key=int)
     assert count <= len(held) <= (count + 2 if count else 0)
@@ -183,8 +183,8 @@ def test_hold_out_copies_of_a_background_stay_together(tmp_path):
         save(picture, tmp_path / "clean" / f"{number}.png")
         save(add_rain(picture, number), tmp_path / "rainy" / f"{number}.png")
     source = FolderPairs(tmp_path)
-    assert len({source.group(i) for i in range(4)}) == 1
-    assert len({source.group(i) for i in range(8)}) == 5
+    assert len({source.background(i) for i in range(4)}) == 1
+    assert len({source.background(i) for i in range(8)}) == 5
     for seed in range(5):
         held = names(hold_out(source, count=2, seed=seed)[1])
         assert len({"0", "1", "2", "3"} & set(held)) in (0, 4)
@@ -206,7 +206,7 @@ def test_in_memory_pairs_reads_each_pair_once_and_shares_clean_pictures():
     for index in range(6):
         for side in ("name", "rainy", "clean"):
             np.testing.assert_array_equal(kept[index][side], fresh[index][side])
-        assert kept.group(index) == fresh.group(index)
+        assert kept.background(index) == fresh.background(index)
         assert kept.name(index) == fresh.name(index)
     assert source.read == 6
     assert np.shares_memory(kept[0]["clean"], kept[2]["clean"])

@@ -2,9 +2,16 @@ import socket
 
 import numpy as np
 import pytest
+from made_batches import MadePairs, MadePhotographs
 from PIL import Image
 
-from jdnet_jax.data.photographs import LICENCES, EmbeddedPhotographs, FolderPhotographs
+from jdnet_jax.data.photographs import (
+    LICENCES,
+    Backgrounds,
+    EmbeddedPhotographs,
+    FolderPhotographs,
+    PhotographSubset,
+)
 
 
 def picture(seed: int, height: int = 6, width: int = 9) -> np.ndarray:
@@ -105,3 +112,26 @@ def test_embedded_photographs_are_those_of_skimage():
 def test_embedded_photographs_refuses_other_split():
     with pytest.raises(ValueError, match="splits train and test; got 'val'"):
         EmbeddedPhotographs("val")  # type: ignore[arg-type]
+
+
+def test_photograph_subset_and_backgrounds_hold_what_they_name():
+    photographs, pairs = MadePhotographs(count=3), MadePairs(count=2)
+    subset, backgrounds = PhotographSubset(photographs, [2, 0]), Backgrounds(pairs)
+    assert [subset.name(i) for i in range(len(subset))] == ["photo2", "photo0"]
+    np.testing.assert_array_equal(subset[0], photographs[2])
+    assert [backgrounds.name(i) for i in range(len(backgrounds))] == ["pair0", "pair1"]
+    np.testing.assert_array_equal(backgrounds[1], pairs[1]["clean"])
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_photographs_index_out_of_range(tmp_path, index):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(picture(0)).save(tmp_path / name)
+    for photographs in (
+        FolderPhotographs(tmp_path),
+        PhotographSubset(MadePhotographs(count=3), [2, 0]),
+        Backgrounds(MadePairs(count=2)),
+    ):
+        for ask in (photographs.__getitem__, photographs.name):
+            with pytest.raises(IndexError, match=rf"lie in 0\.\.1, got {index}"):
+                ask(index)

@@ -1,6 +1,5 @@
 """Picture files and their headers: what is found, read, turned and refused."""
 
-from pathlib import Path
 from unittest import mock
 
 import cv2
@@ -18,7 +17,6 @@ from jdnet_jax.data.pairs import (
 from jdnet_jax.data.photographs import FolderPhotographs
 from jdnet_jax.data.picture_files import (
     files_inside,
-    has_picture_extension,
     png_bytes,
     read_header,
     read_rgb,
@@ -135,18 +133,6 @@ def test_files_inside_names_a_folder_that_cannot_be_listed(tmp_path, monkeypatch
         FolderPhotographs(tmp_path)
     with pytest.raises(ValueError, match="locked"):
         evaluate_predictions(tmp_path, Pairs([]))
-
-
-@pytest.mark.parametrize("name", ["a.png", "A.JPEG", "a.b.tif", "a.webp", "a.bmp", "a.jp2"])
-def test_has_picture_extension_of_what_is_read(name):
-    assert has_picture_extension(Path(name))
-
-
-@pytest.mark.parametrize(
-    "name", ["a.txt", "png", "a.pdf", "a.eps", "a.wmf", "a.h5", "a.hdf", "a.grib", "a.mpg"]
-)
-def test_has_picture_extension_of_what_is_not(name):
-    assert not has_picture_extension(Path(name))
 
 
 def test_eps_by_the_name_of_a_picture_is_refused_and_not_run(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from PIL import Image
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.data.rain_sets import RAIN12, RAIN100H, RAIN100L
-from jdnet_jax.data.rain_tfds import BUILDERS, Rain100H, TfdsPairs, fingerprint
+from jdnet_jax.data.rain_tfds import BUILDERS, Rain100H, TfdsPairs, download_digest
 
 HEIGHT, WIDTH = 12, 18
 
@@ -43,7 +43,7 @@ def assert_same_pairs(source, expected):
     assert len(source) == len(expected)
     for index in range(len(expected)):
         assert source[index]["name"] == source.name(index) == expected.name(index)
-        assert source.group(index) == expected.group(index)
+        assert source.background(index) == expected.background(index)
         for side in ("rainy", "clean"):
             np.testing.assert_array_equal(source[index][side], expected[index][side])
 
@@ -116,7 +116,7 @@ import sys
 from jdnet_jax.data.rain_tfds import TfdsPairs
 source = TfdsPairs("rain100h", "test", data_dir={str(tmp_path / "data")!r},
                    manual_dir={str(download)!r})
-source[0], source.group(0)
+source[0], source.background(0)
 import tensorflow_datasets as tfds
 tfds.data_source("rain100h", split="test", data_dir={str(tmp_path / "data")!r})[0]
 loaded = {{"tensorflow", "jax"}} & set(sys.modules)
@@ -169,7 +169,7 @@ def test_builder_stores_edition_in_metadata(tmp_path, count, edition):
     assert source.edition == line
     metadata = tfds.builder("rain100h", data_dir=data_dir).info.metadata
     assert metadata["edition"] == {"test": line}
-    assert metadata["fingerprint"] == {"test": fingerprint(FolderPairs(tmp_path / "Rain100H"))}
+    assert metadata["fingerprint"] == {"test": download_digest(FolderPairs(tmp_path / "Rain100H"))}
 
 
 def test_tfds_pairs_same_download_elsewhere_accepted(tmp_path, download):
@@ -274,6 +274,6 @@ def test_builder_fault_of_download_leaves_no_data(tmp_path, fault):
 @pytest.mark.parametrize("index", [-1, 3])
 def test_tfds_pairs_index_out_of_range(tmp_path, download, index):
     source = TfdsPairs("rain100h", "test", data_dir=tmp_path / "data", manual_dir=download)
-    for ask in (source.__getitem__, source.group):
-        with pytest.raises(IndexError, match=r"pairs 0\.\.2"):
+    for ask in (source.__getitem__, source.background):
+        with pytest.raises(IndexError, match=rf"lie in 0\.\.2, got {index}"):
             ask(index)

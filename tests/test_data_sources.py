@@ -108,7 +108,7 @@ def test_photographs_are_held_out_with_their_copies(tmp_path, seed):
     settings = SETTINGS | {"photographs": str(tmp_path), "synthetic_share": 1.0, "seed": seed}
     data = open_training_data(**settings | {"held_out_count": 4})
     assert (len(data.photographs), len(data.validation)) == (6, 6)
-    held = {data.validation.group(i) for i in range(6)}
+    held = {data.validation.background(i) for i in range(6)}
     assert not held & {background_id(data.photographs[i]) for i in range(6)}
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from jdnet_jax.pictures import (
     PictureError,
-    picture_suffixes,
+    has_picture_suffix,
+    has_readable_suffix,
     read_picture,
     write_picture,
 )
@@ -103,7 +104,19 @@ def test_read_picture_goes_by_contents_and_write_picture_by_suffix(tmp_path):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_picture_suffixes_are_those_of_pictures():
-    suffixes = picture_suffixes()
-    assert {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif"} <= set(suffixes)
-    assert {".pdf", ".eps", ".mpg", ".h5", ".txt"}.isdisjoint(suffixes)
+@pytest.mark.parametrize("name", ["a.png", "A.JPEG", "a.b.tif", "a.webp", "a.bmp", "a.jp2"])
+def test_suffixes_of_pictures_that_are_read(name):
+    assert has_readable_suffix(Path(name))
+    assert has_picture_suffix(Path(name))
+
+
+@pytest.mark.parametrize("name", ["a.PDF", "a.eps", "a.wmf", "a.h5", "a.hdf", "a.grib", "a.mpg"])
+def test_suffixes_of_formats_that_only_pillow_knows(name):
+    assert not has_readable_suffix(Path(name))
+    assert has_picture_suffix(Path(name))
+
+
+@pytest.mark.parametrize("name", ["a.txt", "png", ".png", "a"])
+def test_suffixes_of_what_is_no_picture(name):
+    assert not has_readable_suffix(Path(name))
+    assert not has_picture_suffix(Path(name))

@@ -98,7 +98,6 @@ def test_find_repeated_connects_frames_without_comparing_all():
     found = find_repeated(
         [fingerprint(p) for p in pictures],
         lambda index: read.append(index) or pictures[index],
-        num_threads=1,
     )
     expected = [(first, first + i) for first in (0, 6) for i in range(1, 6)]
     assert [one[:2] for one in found] == expected

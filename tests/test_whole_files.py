@@ -194,7 +194,7 @@ class Pairs:
         rgb = read_picture(self.files[index]).rgb
         return {"name": self.name(index), "rainy": rgb, "clean": rgb}
 
-    def group(self, index):
+    def background(self, index):
         return str(index)
 
 

@@ -1,4 +1,4 @@
 """Pairs of rainy and clean pictures, photographs to draw rain on, and batches of crops of them.
 
-NumPy and Grain only: nothing here imports JAX or TensorFlow.
+No file here imports JAX or TensorFlow itself; Grain, which `pipeline` and `crops` use, loads JAX.
 """

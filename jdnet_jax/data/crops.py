@@ -15,12 +15,14 @@ from jdnet_jax.data.synthetic import Window, add_rain, draw_rainy
 class RandomCrop(grain.transforms.RandomMap):
     """Crops a pair, or crops a photograph and lets rain fall on the crop.
 
+    Every picture is at least as large as the crop.
+
     Args:
-        crop_size: side of the square crops, in pixels; their position is uniform.
-        style: the drawn rain.
-        moved: rain of pairs, to fall on photographs; None for drawn rain alone.
-        moved_share: the probability that a photograph gets that instead of drawn rain.
-        augment: flip at random, rainy and clean alike; photographs are also transposed at random,
+        crop_size: Side of the square crops, in pixels; their position is uniform.
+        style: The drawn rain.
+        moved: Rain of pairs, to fall on photographs; None for drawn rain alone.
+        moved_share: The probability that a photograph gets that instead of drawn rain.
+        augment: Flip at random, rainy and clean alike; photographs are also transposed at random,
             before rain falls on them.
     """
 
@@ -40,9 +42,8 @@ class RandomCrop(grain.transforms.RandomMap):
         self._augment = augment
 
     def random_map(self, element: Any, rng: np.random.Generator) -> Pair:
-        """A crop of a pair, or of a photograph (an element without ``rainy``), as a pair."""
+        """A crop of a pair, or of a photograph (an element without `rainy`), as a pair."""
         name, clean, size = element["name"], element["clean"], self._size
-        check_size(name, clean, size)
         height, width = clean.shape[:2]
         top = int(rng.integers(height - size + 1))
         left = int(rng.integers(width - size + 1))
@@ -76,17 +77,3 @@ def _flipped(
     """Flips all the pictures alike, or not, in each direction."""
     down, across = (-1 if flip else 1 for flip in rng.integers(2, size=2))
     return [p[::down, ::across] for p in pictures]
-
-
-def check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> None:
-    """Refuses a picture ``[h, w, 3]`` that no crop fits into.
-
-    Raises:
-        ValueError: with its name and its size.
-    """
-    if min(picture.shape[:2]) < crop_size:
-        raise ValueError(
-            f"{name}: a picture to train on is at least as large as the crop of {crop_size}x"
-            f"{crop_size}, this one has {picture.shape[0]}x{picture.shape[1]} pixels; take it out"
-            " of the set or make the crop smaller"
-        )

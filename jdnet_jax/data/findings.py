@@ -17,11 +17,11 @@ class Finding:
     """One thing found in a set of pictures.
 
     Attributes:
-        severity: ``problem`` is to be put right; ``remark`` is harmless or a matter of choice.
-        kind: a short name for programs, such as ``size-mismatch``.
-        what: what was found, with its count, for people.
-        files: all the files concerned, or pairs and groups of them, relative to their set.
-        remedy: what to do about it.
+        severity: `problem` is to be put right; `remark` is harmless or a matter of choice.
+        kind: A short name for programs, such as `size-mismatch`.
+        what: What was found, with its count, for people.
+        files: All the files concerned, or pairs and groups of them, relative to their set.
+        remedy: What to do about it.
     """
 
     severity: Severity
@@ -49,5 +49,5 @@ def remark(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 pair``, ``2 pairs``."""
+    """`1 pair`, `2 pairs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -3,51 +3,39 @@
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from jdnet_jax.data.pair_checks import Picture, check_not_swapped
-from jdnet_jax.data.pair_layouts import Layout, PairFiles, find_pairs
-from jdnet_jax.data.pairs import Pair, background_id, check_index
+from jdnet_jax.data.pair_checks import Pixels, check_not_swapped
+from jdnet_jax.data.pair_layouts import PairFiles, find_pairs
+from jdnet_jax.data.pairs import NUM_THREADS, Pair, background_id, check_index
 from jdnet_jax.data.picture_files import read_rgb
-
-_READING_THREADS = 4
 
 
 class FolderPairs:
-    """The pairs of a folder in any layout of :mod:`jdnet_jax.data.pair_layouts`; a PairSource.
+    """The pairs of a folder in any layout of `jdnet_jax.data.pair_layouts`; a PairSource.
 
     Opening looks at every file's name and header, so that a file that is no picture, a missing
     partner or two sizes are found at once, and at the pixels of at most 16 pairs. Pixels are
     decoded when a pair is asked for. The order is the natural order of the rainy names.
 
     Args:
-        path: the folder; where it holds ``train`` and ``test``, one of these.
-        layout: ``two_folders``, ``one_folder`` or ``one_file``; ``auto`` recognises it.
-        additive_rain: refuse pairs in which the rainy picture is the darker one, as swapped. False
+        path: The folder; where it holds `train` and `test`, one of these.
+        additive_rain: Refuse pairs in which the rainy picture is the darker one, as swapped. False
             for rain that does darken, such as photographs of the same place on two days.
-        edition: what the set is called in tables and logs; by default the path and the count.
 
     Attributes:
-        edition: as above.
-        layout: the layout found.
+        edition: What the set is called in tables and logs: the path and the count.
+        layout: The layout found.
 
     Raises:
-        PairError: nothing of the above fits; the message names the file and the remedy.
+        PairError: Nothing of the above fits; the message names the file and the remedy.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        layout: Literal["auto"] | Layout = "auto",
-        additive_rain: bool = True,
-        edition: str | None = None,
-    ) -> None:
+    def __init__(self, path: str | Path, *, additive_rain: bool = True) -> None:
         folder = Path(path)
-        self.layout, self._files = find_pairs(folder, layout=layout)
-        self.edition = edition or f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
+        self.layout, self._files = find_pairs(folder)
+        self.edition = f"{folder}, {len(self)} pair{'' if len(self) == 1 else 's'}"
         if additive_rain:
             check_not_swapped(self._read, [f.name for f in self._files], where=str(folder))
 
@@ -56,37 +44,37 @@ class FolderPairs:
         return len(self._files)
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index``, decoded.
+        """The pair at `index`, decoded.
 
         Raises:
-            IndexError: no such pair.
-            PairError: the pixels of a file are damaged.
+            IndexError: There is no such pair.
+            PairError: The pixels of a file are damaged.
         """
         rainy, clean = self._read(check_index(index, len(self)))
         return {"name": self.name(index), "rainy": rainy, "clean": clean}
 
     def name(self, index: int) -> str:
-        """The name of the pair at ``index``."""
+        """The name of the pair at `index`."""
         return self._files[check_index(index, len(self))].name
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call decodes every clean picture once."""
         return self._backgrounds[check_index(index, len(self))]
 
     def files(self, index: int) -> PairFiles:
-        """The files behind the pair at ``index``."""
+        """The files behind the pair at `index`."""
         return self._files[check_index(index, len(self))]
 
     @cached_property
     def _backgrounds(self) -> list[str]:
         # One reading per clean file, however many rainy pictures share it.
         first = {files.clean or files.rainy: i for i, files in reversed([*enumerate(self._files)])}
-        with ThreadPoolExecutor(_READING_THREADS) as pool:
+        with ThreadPoolExecutor(NUM_THREADS) as pool:
             names = pool.map(lambda i: background_id(self._read_clean(i)), first.values())
             of_file = dict(zip(first, names, strict=True))
         return [of_file[files.clean or files.rainy] for files in self._files]
 
-    def _read(self, index: int) -> tuple[Picture, Picture]:
+    def _read(self, index: int) -> tuple[Pixels, Pixels]:
         files = self._files[index]
         if files.clean is not None:
             return read_rgb(files.rainy), read_rgb(files.clean)
@@ -94,6 +82,6 @@ class FolderPairs:
         half = both.shape[1] // 2
         return np.ascontiguousarray(both[:, half:]), np.ascontiguousarray(both[:, :half])
 
-    def _read_clean(self, index: int) -> Picture:
+    def _read_clean(self, index: int) -> Pixels:
         files = self._files[index]
         return self._read(index)[1] if files.clean is None else read_rgb(files.clean)

@@ -2,7 +2,7 @@
 
 JPEG rounds the cosine coefficients of 8x8 blocks to multiples of a step. In a picture that was
 compressed and is stored as PNG they still lie near these multiples, off by what the rounding to
-8-bit pixels adds (a standard deviation of about 0.3). :func:`jpeg_trace` measures how much they do,
+8-bit pixels adds (a standard deviation of about 0.3). `jpeg_trace` measures how much they do,
 by the mean of cos(2 pi c / q) over the coefficients c beyond q / 2: 1 on multiples of q, and 0 or
 less in a picture that was never compressed, whose coefficients thin out between q / 2 and q. That
 is the model of quantised coefficients by which Fan and de Queiroz (*Identification of Bitmap
@@ -19,7 +19,7 @@ only together with pixels darker than the clean picture, which rain alone does n
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.pair_checks import NOTICEABLE_LEVELS, Picture
+from jdnet_jax.data.pair_checks import NOTICEABLE_LEVELS, Pixels
 
 # Wet blocks of 50 pairs of Rain100H: at most 0.064 as they are, at least 0.54 at quality 98, 0.75
 # at 95 and 0.78 at 90 to 30. 100 BSDS photographs under drawn light rain (83 % to 97 % of the
@@ -43,7 +43,7 @@ _TRANSFORM = np.kron(_COSINES, _COSINES).astype(np.float32)[1:]  # without the m
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def jpeg_trace(picture: Picture, *, blocks: npt.NDArray[np.bool_] | None = None) -> float | None:
+def jpeg_trace(picture: Pixels, *, blocks: npt.NDArray[np.bool_] | None = None) -> float | None:
     """How close cosine coefficients lie to multiples of a step.
 
     Looks at the luma of blocks from the upper left corner on: a picture that was cut since it was
@@ -51,11 +51,11 @@ def jpeg_trace(picture: Picture, *, blocks: npt.NDArray[np.bool_] | None = None)
     because clipping moved their coefficients.
 
     Args:
-        picture: uint8 RGB ``[h, w, 3]``.
-        blocks: which of the whole 8x8 blocks to use, ``[h // 8, w // 8]``; default: all.
+        picture: uint8 RGB `[h, w, 3]`.
+        blocks: Which of the whole 8x8 blocks to use, `[h // 8, w // 8]`; default: all.
 
     Returns:
-        The median over frequencies, about -0.1 to 1, to compare with ``JPEG_TRACE``; None where
+        The median over frequencies, about -0.1 to 1, to compare with `JPEG_TRACE`; None where
         there are too few blocks to tell.
     """
     pixels = _blocks(picture)  # [n, 64, 3]
@@ -77,11 +77,11 @@ def jpeg_trace(picture: Picture, *, blocks: npt.NDArray[np.bool_] | None = None)
     return float(np.median(known)) if len(known) >= _MIN_FREQUENCIES else None
 
 
-def wet_blocks(rainy: Picture, clean: Picture) -> npt.NDArray[np.bool_]:
-    """The 8x8 blocks that rain fell on, ``[h // 8, w // 8]``.
+def wet_blocks(rainy: Pixels, clean: Pixels) -> npt.NDArray[np.bool_]:
+    """The 8x8 blocks that rain fell on, `[h // 8, w // 8]`.
 
     Args:
-        rainy: uint8 ``[h, w, 3]``.
+        rainy: uint8 `[h, w, 3]`.
         clean: uint8, same shape.
     """
     change = np.abs(rainy.astype(np.int16) - clean).max(axis=-1, keepdims=True)

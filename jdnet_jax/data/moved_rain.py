@@ -7,6 +7,7 @@ bright it is at least.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +43,7 @@ class RainLayers:
                     "rain cannot be moved to another background: rain must be added light, and "
                     "the files without loss"
                 )
-            corners = _told_squares(_told(pair["rainy"]), size)
+            corners = _known_squares(_known(pair["rainy"]), size)
             if len(corners):
                 self._layers.append(rain_layer(pair["rainy"], pair["clean"]))
                 self._corners.append(corners)
@@ -63,7 +64,7 @@ class RainLayers:
             rng: Is advanced by the draw.
 
         Returns:
-            ``[size, size]``, a fraction of white.
+            `[size, size]`, a fraction of white.
         """
         index, size = int(rng.integers(len(self._layers))), self._size
         corners = self._corners[index]
@@ -82,48 +83,46 @@ def rain_layer(rainy: npt.NDArray[np.uint8], clean: npt.NDArray[np.uint8]) -> np
     neighbouring pixels, so that streaks stay whole, where the rain is known and bright enough.
 
     Args:
-        rainy: uint8 ``[h, w, 3]``.
+        rainy: uint8 `[h, w, 3]`.
         clean: The same without rain.
 
     Returns:
-        uint8 ``[h, w]``.
+        uint8 `[h, w]`.
     """
-    known = _told(rainy)
+    known = _known(rainy)
     layer = np.where(rainy < 255, rainy.astype(np.int16) - clean, 0).max(axis=-1)
     at_least = 255 - clean.min(axis=-1).astype(np.int16)
-    told = layer.copy()
     missing: npt.NDArray[np.bool_] = np.logical_not(known)
     height, width = known.shape
-    places = [
-        (y, x)
-        for y in range(-height + 1, height, _STEP)
-        for x in range(-width + 1, width, _STEP)
-        if y or x
+    offsets = [
+        (dy, dx)
+        for dy in range(-height + 1, height, _STEP)
+        for dx in range(-width + 1, width, _STEP)
+        if dy or dx
     ]
-    for y, x in sorted(places, key=lambda place: abs(place[0]) + abs(place[1])):
+    for dy, dx in sorted(offsets, key=lambda offset: abs(offset[0]) + abs(offset[1])):
         if not missing.any():
             break
-        to = slice(max(0, -y), height - max(0, y)), slice(max(0, -x), width - max(0, x))
-        of = slice(max(0, y), height - max(0, -y)), slice(max(0, x), width - max(0, -x))
-        fits = missing[to] & known[of] & (told[of] >= at_least[to])
-        layer[to][fits] = told[of][fits]
+        to = slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx))
+        of = slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx))
+        # Only known places are read, and only the others are written to.
+        fits = missing[to] & known[of] & (layer[of] >= at_least[to])
+        layer[to][fits] = layer[of][fits]
         missing[to] &= ~fits
     # Brighter than any rain that is known.
     layer[missing] = at_least[missing]
     return np.clip(layer, 0, 255).astype(np.uint8)
 
 
-def _told(rainy: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _known(rainy: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Where a rainy picture tells its rain, [h, w]."""
     return np.asarray(np.any(rainy < 255, axis=-1))
 
 
-def _told_squares(told: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int32]:
+def _known_squares(known: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.int32]:
     """Upper left corners of the squares that lack little, as indices into all pixels, [n]."""
-    missing = np.zeros(np.add(told.shape, 1), np.int64)
-    missing[1:, 1:] = np.cumsum(np.cumsum(~told, axis=0), axis=1)
-    counts = (missing[size:, size:] - missing[:-size, size:] - missing[size:, :-size]) + missing[
-        :-size, :-size
-    ]
+    missing = cv2.integral((~known).astype(np.uint8))
+    upper, lower = missing[:-size], missing[size:]
+    counts = lower[:, size:] - lower[:, :-size] - upper[:, size:] + upper[:, :-size]
     rows, columns = np.nonzero(counts <= _MADE_UP_SHARE * size**2)
-    return (rows * told.shape[1] + columns).astype(np.int32)
+    return (rows * known.shape[1] + columns).astype(np.int32)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from jdnet_jax.data.pairs import PairError
 
-Picture = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
+"""A picture, RGB [h, w, 3]."""
 
 SAMPLED_PAIRS = 16
 
@@ -42,14 +43,14 @@ def sampled_indices(length: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, length - 1, min(length, SAMPLED_PAIRS))})
 
 
-def looks_swapped(rainy: Picture, clean: Picture) -> bool:
+def looks_swapped(rainy: Pixels, clean: Pixels) -> bool:
     """Whether the picture called clean is the other one with bright streaks on it.
 
     Rain adds light, O = min(B + R, 255), so that a rainy picture is nowhere darker than its clean
     one but for compression noise.
 
     Args:
-        rainy: uint8 ``[h, w, 3]``.
+        rainy: uint8 `[h, w, 3]`.
         clean: uint8, same shape.
     """
     change = rainy.astype(np.int16) - clean
@@ -59,7 +60,7 @@ def looks_swapped(rainy: Picture, clean: Picture) -> bool:
 
 
 def check_not_swapped(
-    read_pair: Callable[[int], tuple[Picture, Picture]],
+    read_pair: Callable[[int], tuple[Pixels, Pixels]],
     names: Sequence[str],
     *,
     where: str,
@@ -67,12 +68,12 @@ def check_not_swapped(
     """Refuses a set of pairs of which any that is looked at seems swapped.
 
     Args:
-        read_pair: rainy and clean picture at an index.
-        names: how the error calls each pair; at most SAMPLED_PAIRS of them are read.
-        where: how the error calls the set.
+        read_pair: Rainy and clean picture at an index.
+        names: How the error calls each pair; at most SAMPLED_PAIRS of them are read.
+        where: How the error calls the set.
 
     Raises:
-        PairError: a pair looks swapped.
+        PairError: A pair looks swapped.
     """
     indices = sampled_indices(len(names))
     swapped = [names[i] for i in indices if looks_swapped(*read_pair(i))]
@@ -81,37 +82,37 @@ def check_not_swapped(
             f"{where}: rain adds light, so a rainy picture is brighter than its clean one, but in"
             f" {len(swapped)} of {len(indices)} pairs looked at it is darker ({swapped[0]} is the"
             f" first): rainy and clean are swapped. Exchange them (in one-file pairs clean is left"
-            f" and rainy right); if the rain of these pictures does darken them, say"
-            f" additive_rain=False"
+            f" and rainy right); if the rain of these pictures does darken them, open them in"
+            f" Python with FolderPairs(path, additive_rain=False)"
         )
 
 
-def adds_light(change: npt.NDArray[np.int16], clean: Picture) -> bool:
+def adds_light(change: npt.NDArray[np.int16], clean: Pixels) -> bool:
     """Whether no value is darker in the rainy picture and some are as they were.
 
     Of two scenes, one brighter than the other throughout hardly meets it anywhere. Equal values at
     the ends of the scale tell nothing: a picture that is all black or all white has them, too.
 
     Args:
-        change: rainy less clean, ``[h, w, 3]``.
+        change: Rainy less clean, `[h, w, 3]`.
         clean: uint8, same shape.
     """
     return bool(change.min() >= 0 and np.any((change == 0) & (clean > 0) & (clean < 255)))
 
 
-def shows_one_scene(left: Picture, right: Picture, *, halves: bool = False) -> bool:
+def shows_one_scene(left: Pixels, right: Pixels, *, halves: bool = False) -> bool:
     """Whether two pictures of one size have their edges in the same places.
 
     Args:
-        left: uint8 ``[h, w, 3]``.
+        left: uint8 `[h, w, 3]`.
         right: uint8, same shape.
-        halves: they lie side by side in one file, and may be halves of a photograph, whose horizon
+        halves: They lie side by side in one file, and may be halves of a photograph, whose horizon
             goes on from one to the other: changes from row to row do not count then.
     """
     return any(_edges_agree(left, right, axis) for axis in ((1,) if halves else (0, 1)))
 
 
-def _edges_agree(left: Picture, right: Picture, axis: int) -> bool:
+def _edges_agree(left: Pixels, right: Pixels, axis: int) -> bool:
     edges = [np.diff(p.astype(np.float64).mean(axis=-1), axis=axis) for p in (left, right)]
     edges = [e.clip(-_EDGE_LEVELS, _EDGE_LEVELS) for e in edges]
     norm = np.sqrt(np.prod([np.sum(e * e) for e in edges]))

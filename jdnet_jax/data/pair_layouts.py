@@ -1,19 +1,19 @@
 """Which file is the clean picture of which rainy one: the folder layouts that exist.
 
 two_folders
-    A folder of rainy pictures beside one of clean ones. Rainy: ``rainy``, ``rain``, ``input``,
-    ``rainy_image``, ``rainy_images`` or ``lq``; clean: ``clean``, ``norain``, ``target``,
-    ``groundtruth``, ``ground_truth`` or ``gt``; upper or lower case. The rainy pictures may lie one
-    level deeper in a folder ``X2`` (Rain100H and Rain100L with 200 test pairs), and the clean ones
-    beside the rainy folder as ``norain-N`` (the original Rain100H and Rain100L).
+    A folder of rainy pictures beside one of clean ones. Rainy: `rainy`, `rain`, `input`,
+    `rainy_image`, `rainy_images` or `lq`; clean: `clean`, `norain`, `target`,
+    `groundtruth`, `ground_truth` or `gt`; upper or lower case. The rainy pictures may lie one
+    level deeper in a folder `X2` (Rain100H and Rain100L with 200 test pairs), and the clean ones
+    beside the rainy folder as `norain-N` (the original Rain100H and Rain100L).
 one_folder
-    ``rain-N`` and ``norain-N`` together (the original training sets), where the rain layers
-    ``rainstreak-N`` and rain masks ``rainregion-N`` beside them are left out.
+    `rain-N` and `norain-N` together (the original training sets), where the rain layers
+    `rainstreak-N` and rain masks `rainregion-N` beside them are left out.
 one_file
     One picture of width 2w per pair: clean left, rainy right (JDNet's authors).
 
-Which names are partners is told in :mod:`jdnet_jax.data.pair_names`; a picture without a partner
-is refused on either side. Hidden files, ``Thumbs.db`` and ``desktop.ini`` are no part of a set; any
+Which names are partners is told in `jdnet_jax.data.pair_names`; a picture without a partner
+is refused on either side. Hidden files, `Thumbs.db` and `desktop.ini` are no part of a set; any
 other file is.
 """
 
@@ -39,11 +39,11 @@ _SCALE_FOLDER = re.compile(r"x\d+", re.IGNORECASE)
 class PairFiles(NamedTuple):
     """The files of one pair.
 
-    Fields:
-        name: the rainy file's name without its extension.
-        rainy: the rainy picture, or both halves where ``clean`` is None.
-        clean: the clean picture.
-        plain: two upright RGB files in PNG or JPEG, which every decoder reads alike.
+    Attributes:
+        name: The rainy file's name without its suffix.
+        rainy: The rainy picture, or both halves where `clean` is None.
+        clean: The clean picture.
+        plain: Two upright RGB files in PNG or JPEG, which every decoder reads alike.
     """
 
     name: str
@@ -55,11 +55,11 @@ class PairFiles(NamedTuple):
 class Sides(NamedTuple):
     """The files of a set, before any of them is opened.
 
-    Fields:
-        layout: the layout found.
-        rainy: the rainy pictures, or all pictures of ``one_file`` pairs.
-        clean: the clean pictures.
-        strays: files of ``one_folder`` pairs whose names are neither rain-N nor norain-N.
+    Attributes:
+        layout: The layout found.
+        rainy: The rainy pictures, or all pictures of `one_file` pairs.
+        clean: The clean pictures.
+        strays: Files of `one_folder` pairs whose names are neither rain-N nor norain-N.
     """
 
     layout: Layout
@@ -68,27 +68,23 @@ class Sides(NamedTuple):
     strays: list[Path]
 
 
-def find_pairs(
-    path: Path, *, layout: Literal["auto"] | Layout = "auto"
-) -> tuple[Layout, list[PairFiles]]:
+def find_pairs(path: Path) -> tuple[Layout, list[PairFiles]]:
     """Lists the pairs of a folder, in natural order of their names (2 before 10).
 
-    Reads the header of every file and no pixels. The exception is ``auto`` on a folder of pictures
-    with none of the known names: it holds one-file pairs only if the halves of its pictures show
-    one scene.
+    Reads the header of every file and no pixels. The exception is a folder of pictures with none of
+    the known names: it holds one-file pairs only if the halves of its pictures show one scene.
 
     Args:
-        path: the folder.
-        layout: one of the layouts above, or ``auto`` to recognise it.
+        path: The folder.
 
     Returns:
         The layout, and the pairs.
 
     Raises:
-        PairError: no layout fits, the folder is empty, a file is no picture, a partner is missing,
+        PairError: No layout fits, the folder is empty, a file is no picture, a partner is missing,
             ambiguous or of another size.
     """
-    sides = list_sides(path, layout=layout)
+    sides = list_sides(path)
     if sides.strays:
         raise PairError(
             f"{path}: beside rain-N and norain-N pictures every file has such a name, these have"
@@ -107,10 +103,14 @@ def find_pairs(
 
 
 def list_sides(path: Path, *, layout: Literal["auto"] | Layout = "auto") -> Sides:
-    """Lists the rainy and the clean files of a folder; arguments as for :func:`find_pairs`.
+    """Lists the rainy and the clean files of a folder.
+
+    Args:
+        path: The folder.
+        layout: One of the layouts above, or `auto` to recognise it.
 
     Raises:
-        PairError: no layout fits.
+        PairError: No layout fits.
     """
     if not path.is_dir():
         raise PairError(f"{path}: a set of pairs is a folder, and there is none; check the path")
@@ -189,10 +189,12 @@ def _split_by_prefix(files: Sequence[Path]) -> Sides:
 def _refuse_faults(matching: Matching, path: Path, sides: Sides) -> None:
     if matching.same_key:
         first, second = matching.same_key[0]
-        role = "one-file" if sides.layout == "one_file" else "clean"
-        role = "rainy" if role == "clean" and first in sides.rainy else role
+        if sides.layout == "one_file":
+            role = "one-file"
+        else:
+            role = "rainy" if first in sides.rainy else "clean"
         raise PairError(
-            f"{path}: a {role} picture is known by its name without prefix and extension, but"
+            f"{path}: a {role} picture is known by its name without prefix and suffix, but"
             f" {first.name} and {second.name} have the same; rename or move one"
         )
     for file, partners in matching.ambiguous.items():

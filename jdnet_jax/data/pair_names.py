@@ -1,11 +1,11 @@
 """File names of pairs: which rainy picture belongs to which clean one.
 
-Names match after a leading ``rain-`` or ``norain-`` and the extension are taken off:
+Names match after a leading `rain-` or `norain-` and the suffix are taken off:
 
 1. If each rainy name is the name of a clean picture, that is its partner.
-2. Otherwise several rainy pictures may share a clean one, and a rainy name may end in ``_`` or
-   ``x`` and a number more than the clean one's: ``5_1`` .. ``5_14`` belong to ``5`` (Rain1400),
-   ``norain-5x2`` and ``rain-5x2`` to ``norain-5``. A name that fits two clean pictures is refused.
+2. Otherwise several rainy pictures may share a clean one, and a rainy name may end in `_` or
+   `x` and a number more than the clean one's: `5_1` .. `5_14` belong to `5` (Rain1400),
+   `norain-5x2` and `rain-5x2` to `norain-5`. A name that fits two clean pictures is refused.
 """
 
 import re
@@ -21,12 +21,12 @@ _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 class Matching(NamedTuple):
     """Which names of a set are partners, and which are at fault.
 
-    Fields:
-        partner_of: rainy file -> clean file, or None where the rainy file holds both.
-        same_key: two files of one side that go by one name; the second is left out.
-        ambiguous: rainy file -> the clean files it fits, where they are two.
-        lonely_rainy: rainy files without a clean partner.
-        lonely_clean: clean files without a rainy partner.
+    Attributes:
+        partner_of: Rainy file -> clean file, or None where the rainy file holds both.
+        same_key: Two files of one side that go by one name; the second is left out.
+        ambiguous: Rainy file -> the clean files it fits, where they are two.
+        lonely_rainy: Rainy files without a clean partner.
+        lonely_clean: Clean files without a rainy partner.
     """
 
     partner_of: dict[Path, Path | None]
@@ -40,8 +40,8 @@ def match_names(rainy: Sequence[Path], clean: Sequence[Path] | None) -> Matching
     """Finds partners by their names, and refuses nothing.
 
     Args:
-        rainy: the rainy files.
-        clean: the clean files; None where each rainy file holds its clean picture.
+        rainy: The rainy files.
+        clean: The clean files; None where each rainy file holds its clean picture.
     """
     same_key: list[tuple[Path, Path]] = []
     rainy_by_key = _by_key(rainy, same_key)

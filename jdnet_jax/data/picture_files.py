@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from jdnet_jax.data.pairs import PairError
 from jdnet_jax.messages import one_line, reason
-from jdnet_jax.pictures import picture_suffixes, readable_formats, stored_bits
+from jdnet_jax.pictures import ON_ITS_SIDE, has_readable_suffix, readable_formats, stored_bits
 
 _CONVERTIBLE_MODES = frozenset({"1", "L", "P", "RGB"})
 _VERBATIM_FORMATS = frozenset({"PNG", "JPEG"})
@@ -30,10 +30,10 @@ class DamagedPictureError(PairError):
 class PictureHeader(NamedTuple):
     """What the header of a picture file says, once it is turned upright.
 
-    Fields:
-        height: pixels.
-        width: pixels.
-        plain: an upright RGB file in PNG or JPEG, which every decoder reads alike.
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        plain: An upright RGB file in PNG or JPEG, which every decoder reads alike.
     """
 
     height: int
@@ -47,7 +47,7 @@ def files_inside(folder: Path) -> list[Path]:
     Hidden files and folders are left out, and links to folders are not followed.
 
     Raises:
-        PairError: one of the folders cannot be listed.
+        PairError: One of the folders cannot be listed.
     """
 
     def refuse(error: OSError) -> None:  # os.walk passes over a folder it cannot list
@@ -63,23 +63,23 @@ def files_inside(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.is_file())
 
 
-def has_picture_extension(file: Path) -> bool:
-    """Whether files that are called so are read as pictures; letter case does not count."""
-    return file.suffix.lower() in picture_suffixes()
+def pictures_inside(folder: Path) -> list[Path]:
+    """Those of `files_inside` that have the suffix of a picture in a format that is read."""
+    return list(filter(has_readable_suffix, files_inside(folder)))
 
 
 def read_header(file: Path) -> PictureHeader:
     """Reads the header of a picture, not its pixels.
 
     Args:
-        file: any of :func:`jdnet_jax.pictures.readable_formats`.
+        file: Any of `jdnet_jax.pictures.readable_formats`.
 
     Returns:
         Size after EXIF orientation.
 
     Raises:
-        DamagedPictureError: the file is no picture.
-        PairError: it has no single 8-bit RGB reading.
+        DamagedPictureError: The file is no picture.
+        PairError: It has no single 8-bit RGB reading.
     """
     try:
         with Image.open(file, formats=readable_formats()) as image:
@@ -94,14 +94,14 @@ def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.u
     """Reads a picture in 8-bit RGB, turned upright by its EXIF orientation.
 
     Args:
-        file: a path, or the bytes of a file.
-        name: how errors call it; the path by default.
+        file: A path, or the bytes of a file.
+        name: How errors call it; the path by default.
 
     Returns:
-        uint8 ``[h, w, 3]``, writable.
+        uint8 `[h, w, 3]`, writable.
 
     Raises:
-        PairError: as :func:`read_header`, or the pixels are damaged.
+        PairError: As for `read_header`, or the pixels are damaged.
     """
     name = name or (str(file) if isinstance(file, Path) else f"<{len(file)} bytes>")
     try:
@@ -118,7 +118,7 @@ def read_rgb(file: Path | bytes, *, name: str | None = None) -> npt.NDArray[np.u
 
 
 def png_bytes(picture: npt.NDArray[np.uint8]) -> bytes:
-    """Encodes uint8 RGB ``[h, w, 3]`` as PNG, which keeps every pixel."""
+    """Encodes uint8 RGB `[h, w, 3]` as PNG, which keeps every pixel."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
@@ -150,7 +150,7 @@ def _accepted_header(image: Image.Image, name: str, data: Callable[[], bytes]) -
     # The method of the base class: PNG's own decodes the pixels, to look behind them.
     orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
     width, height = image.size
-    if orientation in (5, 6, 7, 8):  # on its side
+    if orientation in ON_ITS_SIDE:
         width, height = height, width
     plain = image.format in _VERBATIM_FORMATS and image.mode == "RGB" and orientation == 1
     return PictureHeader(height, width, plain)

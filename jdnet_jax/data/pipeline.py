@@ -18,9 +18,9 @@ import grain
 import numpy as np
 import numpy.typing as npt
 
-from jdnet_jax.data.crops import RandomCrop, check_size
+from jdnet_jax.data.crops import RandomCrop
 from jdnet_jax.data.moved_rain import RainLayers
-from jdnet_jax.data.pairs import InMemoryPairs, Pair, PairSource
+from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.photographs import Photographs
 from jdnet_jax.data.rain_styles import RainStyle
 
@@ -29,9 +29,9 @@ class TrainingBatch(TypedDict):
     """One process's part of a global batch.
 
     Keys:
-        rainy: float32 RGB in 0..1, ``[local devices, b, s, s, 3]``.
-        clean: likewise.
-        name: str ``[local devices, b]``, the pair or the photograph that each crop is from.
+        rainy: float32 RGB in 0..1, `[local devices, b, s, s, 3]`.
+        clean: Likewise.
+        name: str `[local devices, b]`, the pair or the photograph that each crop is from.
     """
 
     rainy: npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ class _NamedPhotographs:
 class _ShuffledEpochs:
     """An endless source: epoch after epoch of another one, each in an order of its own.
 
-    Grain's ``shuffle()`` finds an index by walking a permutation of at least 2**16 numbers until
+    Grain's `shuffle()` finds an index by walking a permutation of at least 2**16 numbers until
     one is small enough: 0.02 ms for 1800 pictures, but 1 ms for 30 and 4 ms for 6, several times
     the cost of the crop.
     """
@@ -98,41 +98,39 @@ def training_batches(
     prefetch: int,
     moved_rain_share: float = 0.0,
     augment: bool = False,
-    in_memory: bool = True,
 ) -> grain.DatasetIterator[TrainingBatch]:
     """Makes the endless iterator of one process's training batches.
 
-    Its ``get_state()`` is a small dictionary that JSON can hold; ``set_state()`` on an iterator
+    Its `get_state()` is a small dictionary that JSON can hold; `set_state()` on an iterator
     made with the same sources, seed, sizes and process count continues with the very next batch,
     whatever the number of threads.
 
     Args:
-        pairs: real pairs; None where ``synthetic_share`` is 1.
-        photographs: clean pictures that rain is drawn on; None where ``synthetic_share`` is 0.
-        synthetic_share: the fraction of examples made of photographs, spread evenly over the
+        pairs: Real pairs; None where `synthetic_share` is 1. They are read at every access; give
+            `jdnet_jax.data.pairs.InMemoryPairs` to decode each only once.
+        photographs: Clean pictures that rain is drawn on; None where `synthetic_share` is 0.
+        synthetic_share: The fraction of examples made of photographs, spread evenly over the
             sequence; the others are real pairs.
-        style: the drawn rain.
-        crop_size: side of the square crops, in pixels; their position is uniform.
-        batch_size: examples in the global batch, over all devices of all processes.
-        device_count: devices of all processes together.
-        process_index: this process, 0..process_count-1.
-        process_count: processes, each with the same number of devices.
-        seed: in 0..2**32-1.
-        num_threads: threads that make batches; 0 makes them in the caller's thread.
-        prefetch: batches kept ready; at least ``num_threads``.
-        moved_rain_share: the probability that a photograph gets the rain of a pair instead of drawn
+        style: The drawn rain.
+        crop_size: Side of the square crops, in pixels; their position is uniform.
+        batch_size: Examples in the global batch, over all devices of all processes.
+        device_count: Devices of all processes together.
+        process_index: This process, 0..process_count-1.
+        process_count: Processes, each with the same number of devices.
+        seed: In 0..2**32-1.
+        num_threads: Threads that make batches; 0 makes them in the caller's thread.
+        prefetch: Batches kept ready; at least `num_threads`.
+        moved_rain_share: The probability that a photograph gets the rain of a pair instead of drawn
             rain.
-        augment: flip at random, rainy and clean alike; photographs are also transposed at random,
+        augment: Flip at random, rainy and clean alike; photographs are also transposed at random,
             before rain falls on them. The authors of JDNet do not.
-        in_memory: decode the pairs once into RAM; otherwise at every access.
 
     Returns:
-        A Grain iterator of :class:`TrainingBatch`.
+        A Grain iterator of `TrainingBatch`.
 
     Raises:
-        ValueError: numbers that do not divide, a share without its source, an empty source, or a
-            picture smaller than the crop (named; found here where the pictures are in RAM, else
-            when it is read).
+        ValueError: Numbers do not divide, a share has no source, a source is empty, or a picture is
+            smaller than the crop; the message names it.
     """
     for value, name in ((crop_size, "crop_size"), (batch_size, "batch_size")):
         if value < 1:
@@ -159,9 +157,7 @@ def training_batches(
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must lie in 0..2**32-1; got {seed}")
 
-    examples = _examples(
-        pairs, photographs, synthetic_share, crop_size=crop_size, seed=seed, in_memory=in_memory
-    )
+    examples = _examples(pairs, photographs, synthetic_share, crop_size=crop_size, seed=seed)
     # The last seed is for the crops; it comes after the mix, so that it counts global examples.
     examples = examples.random_map(
         RandomCrop(
@@ -227,7 +223,6 @@ def _examples(
     *,
     crop_size: int,
     seed: int,
-    in_memory: bool,
 ) -> grain.MapDataset[Any]:
     """The endless global sequence of whole pictures, shuffled per epoch and mixed by share."""
     if not 0 <= synthetic_share <= 1:
@@ -241,10 +236,9 @@ def _examples(
                 f"synthetic_share {synthetic_share} takes examples from real pairs too, and there"
                 " are none; give pairs, or set synthetic_share to 1"
             )
-        if in_memory:
-            pairs = pairs if isinstance(pairs, InMemoryPairs) else InMemoryPairs(pairs)
-            for index in range(len(pairs)):
-                check_size(pairs[index]["name"], pairs[index]["clean"], crop_size)
+        for index in range(len(pairs)):
+            pair = pairs[index]
+            _check_size(pair["name"], pair["clean"], crop_size)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(pairs, seed=pair_seed)))
         weights.append(1 - synthetic_share)
     if synthetic_share > 0:
@@ -254,8 +248,22 @@ def _examples(
                 " give photographs, or set synthetic_share to 0"
             )
         for index in range(len(photographs)):
-            check_size(photographs.name(index), photographs[index], crop_size)
+            _check_size(photographs.name(index), photographs[index], crop_size)
         named = _NamedPhotographs(photographs)
         parts.append(grain.MapDataset.source(_ShuffledEpochs(named, seed=photograph_seed)))
         weights.append(synthetic_share)
     return parts[0] if len(parts) == 1 else grain.MapDataset.mix(parts, weights)
+
+
+def _check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> None:
+    """Refuses a picture `[h, w, 3]` that no crop fits into.
+
+    Raises:
+        ValueError: No crop fits; the message has the name and the size.
+    """
+    if min(picture.shape[:2]) < crop_size:
+        raise ValueError(
+            f"{name}: a picture to train on is at least as large as the crop of {crop_size}x"
+            f"{crop_size}, this one has {picture.shape[1]}x{picture.shape[0]} pixels; take it out"
+            " of the set or make the crop smaller"
+        )

@@ -23,14 +23,14 @@ class Scene:
     """The distributions of what is drawn once for each picture, all uniform ranges.
 
     Attributes:
-        light: brightness of what drops show and of the veil, a fraction of white.
-        cast: how far the light's red, green and blue each lie from it.
-        veil: share of the veil at the upper border.
-        veil_loss: the part of it that is gone at the lower border, which is nearer.
-        jpeg_quality: of the file.
+        light: Brightness of what drops show and of the veil, a fraction of white.
+        cast: How far the light's red, green and blue each lie from it.
+        veil: Share of the veil at the upper border.
+        veil_loss: The part of it that is gone at the lower border, which is nearer.
+        jpeg_quality: Of the file.
 
     Raises:
-        ValueError: a range that cannot be drawn from.
+        ValueError: A range cannot be drawn from.
     """
 
     light: tuple[float, float]
@@ -65,16 +65,16 @@ def photograph_rain(
     """The photograph of a scene in the rain.
 
     Args:
-        rng: is advanced by the draw.
-        clean: uint8 ``[h, w, 3]``, a picture or a window of one.
-        layer: ``[h, w]``, how much of the light streaks let through: exp(-layer).
-        scene: the distributions to draw from.
-        top: of the window, in pixels: the veil depends on it, and where JPEG blocks begin.
-        left: likewise.
-        picture_height: of the whole picture.
+        rng: Is advanced by the draw.
+        clean: uint8 `[h, w, 3]`, a picture or a window of one.
+        layer: `[h, w]`, how much of the light streaks let through: exp(-layer).
+        scene: The distributions to draw from.
+        top: Of the window, in pixels: the veil depends on it, and where JPEG blocks begin.
+        left: Likewise.
+        picture_height: Of the whole picture.
 
     Returns:
-        uint8 ``[h, w, 3]``.
+        uint8 `[h, w, 3]`.
     """
     light = rng.uniform(*scene.light) + rng.uniform(*scene.cast, 3)
     light = np.clip(light, 0, 1).astype(np.float32)

@@ -27,12 +27,12 @@ _YANG_PAGE = "https://www.icst.pku.edu.cn/struct/Projects/joint_rain_removal.htm
 class PublishedSet:
     """A data set as it was published.
 
-    Fields:
-        title: its name in papers.
-        homepage: where the user gets it.
+    Attributes:
+        title: Its name in papers.
+        homepage: Where the user gets it.
         citation: BibTeX.
-        folders: by split, the names (lower case) under which the split's folder goes about.
-        editions: by split and number of pairs, what is known of such a download.
+        folders: By split, the names (lower case) under which the split's folder goes about.
+        editions: By split and number of pairs, what is known of such a download.
     """
 
     title: str
@@ -56,7 +56,7 @@ class PublishedSet:
         )
 
     def edition(self, split: str, count: int) -> str:
-        """One line that says what a download with ``count`` pairs is."""
+        """One line that says what a download with `count` pairs is."""
         known = self.editions[split]
         counts = ", ".join(f"{n} is the {what}" for n, what in known.items())
         remark = known.get(count) or f"no published edition: {counts}"

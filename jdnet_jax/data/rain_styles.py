@@ -14,21 +14,21 @@ class RainStyle:
     """What a rain layer is made of.
 
     Attributes:
-        kinds: of streaks; their layers add up.
-        cell_pixels: side of a cell of the raster that the layers are drawn on; the raster is then
+        kinds: Of streaks; their layers add up.
+        cell_pixels: Side of a cell of the raster that the layers are drawn on; the raster is then
             resized to the picture, with antialiasing.
-        raster_aspect: where it is not None, the raster has these proportions (width over height)
+        raster_aspect: Where it is not None, the raster has these proportions (width over height)
             whatever the picture's, so that its cells are stretched with it: to
-            ``cell_pixels * q`` by ``cell_pixels / q``, where q**2 is the picture's aspect over
+            `cell_pixels * q` by `cell_pixels / q`, where q**2 is the picture's aspect over
             the raster's. Cells are stretched as for pictures between 1:2 and 2:1.
-        extent: where it is not None, streaks have their centres within these fractions of the
+        extent: Where it is not None, streaks have their centres within these fractions of the
             picture's height from its middle, along the streaks: rain thins out towards the border.
-        jpeg_quality: where it is not None, of the JPEG file that the raster went through.
-        scene: where it is None, rain is added light, min(picture + rain, 1); otherwise streaks
+        jpeg_quality: Where it is not None, of the JPEG file that the raster went through.
+        scene: Where it is None, rain is added light, min(picture + rain, 1); otherwise streaks
             hide the picture behind them, and the rest of what is photographed is drawn from it.
 
     Raises:
-        ValueError: values that cannot be drawn with.
+        ValueError: There are values that cannot be drawn with.
     """
 
     kinds: tuple[Streaks, ...]

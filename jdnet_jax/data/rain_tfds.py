@@ -1,13 +1,13 @@
 """Rain100H, Rain100L and Rain12 as tensorflow-datasets builders, without TensorFlow.
 
-The sets may not be passed on, so the builders take the user's download from ``manual_dir``, in any
-layout of :mod:`jdnet_jax.data.pair_layouts`, and write it once as ArrayRecord. :class:`TfdsPairs`
-reads it as pairs; with tensorflow-datasets alone it is::
+The sets may not be passed on, so the builders take the user's download from `manual_dir`, in any
+layout of `jdnet_jax.data.pair_layouts`, and write it once as ArrayRecord. `TfdsPairs`
+reads it as pairs; with tensorflow-datasets alone it is:
 
     tfds.data_source("rain100h", split="test", data_dir=..., download_and_prepare_kwargs={
         "download_config": tfds.download.DownloadConfig(manual_dir=...)})
 
-Which edition was downloaded (:mod:`jdnet_jax.data.rain_sets`) is kept with the data.
+Which edition was downloaded (`jdnet_jax.data.rain_sets`) is kept with the data.
 """
 
 import hashlib
@@ -29,15 +29,16 @@ class RainBuilder(
     tfds.core.GeneratorBasedBuilder,
     skip_registration=True,  # type: ignore[call-arg]  # tensorflow-datasets has no types
 ):
-    """What the three builders have in common; reads ``manual_dir``, writes ArrayRecord.
+    """What the three builders have in common; reads `manual_dir`, writes ArrayRecord.
 
-    An example is ``{"name", "background", "rainy", "clean"}``: the name of the rainy file, the name
-    of the background (:func:`jdnet_jax.data.pairs.background_id`) and two encoded pictures. Plain
+    An example is `{"name", "background", "rainy", "clean"}`: the name of the rainy file, the name
+    of the background (`jdnet_jax.data.pairs.background_id`) and two encoded pictures. Plain
     RGB files in PNG or JPEG are stored byte for byte, all other pictures, such as the halves of
     one-file pairs, as PNG of the same pixels. Examples are in the natural order of their names.
 
-    ``builder.info.metadata`` tells by split the ``edition`` (one line for people) and the
-    ``fingerprint`` of the download. A fault of the download raises PairError and leaves no data.
+    `builder.info.metadata` tells by split the `edition` (one line for people) and the
+    `fingerprint` of the download, its `download_digest`. A fault of the download raises PairError
+    and leaves no data.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -54,13 +55,13 @@ class RainBuilder(
         """Opens the user's download.
 
         Args:
-            manual_dir: a folder with a folder per split, or the folder of one split.
+            manual_dir: A folder with a folder per split, or the folder of one split.
 
         Returns:
             The pairs of each split that is there, under their edition.
 
         Raises:
-            PairError: no split is found, or one twice, or its pictures are not in order.
+            PairError: No split is found, or one twice, or its pictures are not in order.
         """
         root = Path(manual_dir)
         if not root.is_dir():
@@ -121,7 +122,7 @@ class RainBuilder(
         download = self.open_download(dl_manager.manual_dir)
         self.info.metadata.update(
             edition={split: pairs.edition for split, pairs in download.items()},
-            fingerprint={split: fingerprint(pairs) for split, pairs in download.items()},
+            fingerprint={split: download_digest(pairs) for split, pairs in download.items()},
         )
         return {split: self._generate_examples(pairs) for split, pairs in download.items()}
 
@@ -170,11 +171,11 @@ class Rain12(RainBuilder):
 BUILDERS: Mapping[str, type[RainBuilder]] = {b.name: b for b in (Rain100H, Rain100L, Rain12)}
 
 
-def fingerprint(pairs: FolderPairs) -> str:
+def download_digest(pairs: FolderPairs) -> str:
     """Tells downloads apart without reading them through.
 
     It covers the name, the size and the last 64 bytes of every file. A PNG ends in the checksums of
-    its pixels, so that two downloads with one fingerprint have the same pictures.
+    its pixels, so that two downloads with one digest have the same pictures.
 
     Returns:
         16 hexadecimal digits.
@@ -194,21 +195,21 @@ def fingerprint(pairs: FolderPairs) -> str:
 class TfdsPairs:
     """A split of Rain100H, Rain100L or Rain12 from its ArrayRecord files; a PairSource.
 
-    With ``manual_dir`` the data set is prepared where it is not yet; where it is, the download is
+    With `manual_dir` the data set is prepared where it is not yet; where it is, the download is
     compared with the one it was prepared from. Pairs are in the order, and pictures are decoded by
     the same code, as by FolderPairs on the download.
 
     Args:
-        name: ``rain100h``, ``rain100l`` or ``rain12``.
-        split: ``train`` or ``test``.
-        data_dir: where prepared data sets lie, each in ``<name>/<version>``.
-        manual_dir: the user's download, see :meth:`RainBuilder.open_download`.
+        name: `rain100h`, `rain100l` or `rain12`.
+        split: `train` or `test`.
+        data_dir: Where prepared data sets lie, each in `<name>/<version>`.
+        manual_dir: The user's download, see `RainBuilder.open_download`.
 
     Attributes:
-        edition: which edition was prepared.
+        edition: Which edition was prepared.
 
     Raises:
-        PairError: nothing is prepared and no download given, the download is not the one that was
+        PairError: Nothing is prepared and no download given, the download is not the one that was
             prepared, it has a fault, or the data set has no such split.
     """
 
@@ -242,11 +243,11 @@ class TfdsPairs:
         return len(self._records)
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index``, decoded.
+        """The pair at `index`, decoded.
 
         Raises:
-            IndexError: no such pair.
-            PairError: the pixels are damaged.
+            IndexError: There is no such pair.
+            PairError: The pixels are damaged.
         """
         record = self._records[check_index(index, len(self))]
         name = record["name"].decode()
@@ -257,10 +258,10 @@ class TfdsPairs:
         }
 
     def name(self, index: int) -> str:
-        """The name of the pair at ``index``; reads its record, and decodes no picture."""
+        """The name of the pair at `index`; reads its record, and decodes no picture."""
         return self._records[check_index(index, len(self))]["name"].decode()
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call reads every record, decoding none."""
         return self._backgrounds[check_index(index, len(self))]
 
@@ -278,7 +279,7 @@ def _prepare(builder: RainBuilder, manual_dir: Path) -> None:
         return
     now = builder.open_download(manual_dir)
     prepared = builder.info.metadata
-    if {split: fingerprint(pairs) for split, pairs in now.items()} != prepared["fingerprint"]:
+    if {split: download_digest(pairs) for split, pairs in now.items()} != prepared["fingerprint"]:
         raise PairError(
             f"{builder.data_path} was prepared from another download"
             f" ({'; '.join(prepared['edition'].values())}) than {manual_dir} is now"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 
 _Grey = npt.NDArray[np.float32]
 
@@ -38,18 +38,18 @@ _SMOOTHING = 5  # pixels, for the alignment only
 
 
 def orientations(picture: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-    """The eight ways to turn and mirror a picture ``[h, w]``; the first is as it is."""
+    """The eight ways to turn and mirror a picture `[h, w]`; the first is as it is."""
     turned = [np.rot90(picture, quarter) for quarter in range(4)]
     return [*turned, *(t.T for t in turned)]
 
 
-def overlap_exactly(first: Picture, second: Picture, order: Sequence[int]) -> bool:
+def overlap_exactly(first: Pixels, second: Pixels, order: Sequence[int]) -> bool:
     """Whether pictures of one scale, cut differently, have the same pixels where they overlap.
 
     Args:
-        first: uint8 RGB ``[h, w, 3]``.
-        second: the same.
-        order: indices of the :func:`orientations` of the second to try.
+        first: uint8 RGB `[h, w, 3]`.
+        second: The same.
+        order: Indices of the `orientations` of the second to try.
     """
     grey = [_grey(p) for p in (first, second)]
     grey = [g - g.mean() for g in grey]
@@ -57,13 +57,13 @@ def overlap_exactly(first: Picture, second: Picture, order: Sequence[int]) -> bo
     return any(_overlaps(grey[0], turned[o]) for o in order)
 
 
-def align_at_one_size(first: Picture, second: Picture, order: Sequence[int]) -> bool:
+def align_at_one_size(first: Pixels, second: Pixels, order: Sequence[int]) -> bool:
     """Whether pictures have the same details once both are brought to one size.
 
     Args:
-        first: uint8 RGB ``[h, w, 3]``.
-        second: the same.
-        order: indices of the :func:`orientations` of the second to try.
+        first: uint8 RGB `[h, w, 3]`.
+        second: The same.
+        order: Indices of the `orientations` of the second to try.
     """
     size = (_COMMON_SIZE, _COMMON_SIZE)
     grey = [
@@ -73,7 +73,7 @@ def align_at_one_size(first: Picture, second: Picture, order: Sequence[int]) -> 
     return any(_aligns(grey[0], np.ascontiguousarray(turned[o])) for o in order)
 
 
-def _grey(picture: Picture | Image.Image) -> _Grey:
+def _grey(picture: Pixels | Image.Image) -> _Grey:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     return np.asarray(image.convert("L"), np.float32)
 
@@ -97,7 +97,7 @@ def _overlaps(first: _Grey, second: _Grey) -> bool:
 
 
 def _correlation_at(first: _Grey, second: _Grey, dy: int, dx: int) -> float:
-    """Correlation where ``second``, put at row dy and column dx of ``first``, covers it."""
+    """Correlation where `second`, put at row dy and column dx of `first`, covers it."""
     top, left = max(0, dy), max(0, dx)
     bottom = min(first.shape[0], second.shape[0] + dy)
     right = min(first.shape[1], second.shape[1] + dx)

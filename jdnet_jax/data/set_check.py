@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from jdnet_jax.data.findings import Finding, counted, problem, remark
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.rain_sets import RAIN100H, RAIN100L
 from jdnet_jax.data.set_findings import clean_findings, compression_findings, pair_findings
 from jdnet_jax.data.set_identity import Identity, identify
@@ -31,17 +31,17 @@ class SetReport:
     """One set and what was found in it.
 
     Attributes:
-        listed: its files.
-        identity: which published set it is; None for photographs, and without rainy pictures.
-        pictures: the number of pairs, or of photographs, that could be decoded.
-        backgrounds: how many different clean pictures these have.
-        sizes: height and width of pairs or photographs, and how many have them.
-        formats: format and mode of the files, such as ``PNG RGB``, and how many have them.
-        dry_share: the median over pairs of the share of pixels that rain changes by 8 levels at
+        listed: Its files.
+        identity: Which published set it is; None for photographs, and without rainy pictures.
+        pictures: The number of pairs, or of photographs, that could be decoded.
+        backgrounds: How many different clean pictures these have.
+        sizes: Height and width of pairs or photographs, and how many have them.
+        formats: Format and mode of the files, such as `PNG RGB`, and how many have them.
+        dry_share: The median over pairs of the share of pixels that rain changes by 8 levels at
             most; None where there are no pairs.
-        num_additive: the pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
-            clean picture. Only such rain can be moved (:mod:`jdnet_jax.data.moved_rain`).
-        findings: problems first.
+        num_additive: The pairs whose rain is additive, O = min(B + R, 255): nowhere darker than the
+            clean picture. Only such rain can be moved (`jdnet_jax.data.moved_rain`).
+        findings: Problems first.
     """
 
     listed: ListedSet
@@ -60,8 +60,8 @@ class Report:
     """What a check of one or several sets found.
 
     Attributes:
-        sets: in the order given.
-        shared: what any two of the sets have in common.
+        sets: In the order given.
+        shared: What any two of the sets have in common.
     """
 
     sets: tuple[SetReport, ...]
@@ -78,35 +78,27 @@ class Report:
         return sum(finding.severity == "problem" for finding in self.findings)
 
 
-def check_sets(
-    sets: Sequence[ListedSet],
-    *,
-    num_threads: int = 4,
-    tick: Callable[[int], object] | None = None,
-) -> Report:
+def check_sets(sets: Sequence[ListedSet], *, tick: Callable[[int], object] | None = None) -> Report:
     """Checks sets, and whether any two of them show the same photographs.
 
     That is a problem between sets of different purposes, as far as their names tell, and a remark
     between two of one purpose, such as the heavy and the light rain of one download.
 
     Args:
-        sets: from :func:`jdnet_jax.data.set_listing.find_sets`.
-        num_threads: pictures decoded at the same time.
-        tick: called with the number of pairs or photographs done since, for a progress bar.
+        sets: From `jdnet_jax.data.set_listing.find_sets`.
+        tick: Called with the number of pairs or photographs done since, for a progress bar.
     """
-    facts = [measure(listed, num_threads=num_threads, tick=tick) for listed in sets]
+    facts = [measure(listed, tick=tick) for listed in sets]
     shared = [
         finding
         for i, j in combinations(range(len(sets)), 2)
-        for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]), num_threads)
+        for finding in _shared((sets[i], sets[j]), (facts[i], facts[j]))
     ]
-    return Report(
-        tuple(_set_report(*both, num_threads) for both in zip(sets, facts, strict=True)),
-        tuple(shared),
-    )
+    reports = tuple(_set_report(*both) for both in zip(sets, facts, strict=True))
+    return Report(reports, tuple(shared))
 
 
-def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetReport:
+def _set_report(listed: ListedSet, facts: SetFacts) -> SetReport:
     findings = list(listed.findings)
     dry_share = None
     if facts.pairs:
@@ -127,7 +119,7 @@ def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetRepo
         lossless = identity.published if identity.published in _LOSSLESS else None
         findings += compression_findings(listed, facts.pairs, published_lossless=lossless)
     findings += clean_findings(listed, facts)
-    findings += _repeated(listed, facts, num_threads)
+    findings += _repeated(listed, facts)
     findings.sort(key=lambda finding: finding.severity == "remark")
     return SetReport(
         listed,
@@ -142,7 +134,7 @@ def _set_report(listed: ListedSet, facts: SetFacts, num_threads: int) -> SetRepo
     )
 
 
-def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Finding]:
+def _repeated(listed: ListedSet, facts: SetFacts) -> list[Finding]:
     """Finds what shows one photograph within a set without having the same pixels, even turned.
 
     It matters where pairs are held out of a training, which is done by equal pixels.
@@ -156,9 +148,7 @@ def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Find
         remedy = f"check a part of at most {_SEARCHED_IN_ITSELF:,}, or hold out a folder by hand"
         return [remark("not-searched", told, [], remedy)]
     scenes = find_repeated(
-        [clean.fingerprint for clean, _ in members],
-        lambda index: members[index][0].read(),
-        num_threads=num_threads,
+        [clean.fingerprint for clean, _ in members], lambda index: members[index][0].read()
     )
     if not scenes:
         return []
@@ -178,17 +168,15 @@ def _repeated(listed: ListedSet, facts: SetFacts, num_threads: int) -> list[Find
     return [remark("similar-background", told, lines, remedy)]
 
 
-def _shared(
-    sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts], num_threads: int
-) -> list[Finding]:
+def _shared(sets: tuple[ListedSet, ListedSet], facts: tuple[SetFacts, SetFacts]) -> list[Finding]:
     """Compares what has different pixels, and tells of all files that have them."""
     groups = [_by_digest(listed, one) for listed, one in zip(sets, facts, strict=True)]
 
-    def read(side: Literal[0, 1], index: int) -> Picture:
+    def read(side: Literal[0, 1], index: int) -> Pixels:
         return groups[side][index][0].read()
 
     prints = [[clean.fingerprint for clean, _ in group] for group in groups]
-    scenes = find_shared(prints[0], prints[1], read, num_threads=num_threads)
+    scenes = find_shared(prints[0], prints[1], read)
     if not scenes:
         return []
     lines = [

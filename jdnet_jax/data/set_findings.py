@@ -25,9 +25,9 @@ def pair_findings(
     """Pairs that are none, and pairs that are several.
 
     Args:
-        listed: the set.
-        pairs: its pairs.
-        published: the published set that this is.
+        listed: The set.
+        pairs: Its pairs.
+        published: The published set that this is.
     """
     findings = []
     for kind, chosen, what, remedy in (
@@ -41,8 +41,9 @@ def pair_findings(
             "swapped",
             [p for p in pairs if p.swapped and p.one_scene],
             "in which the rainy picture is the darker one, as if swapped",
-            "exchange rainy and clean (in one-file pairs clean is left and rainy right); rain that"
-            " does darken is trained on with additive_rain=False",
+            "exchange rainy and clean (in one-file pairs clean is left and rainy right); where the"
+            " rain does darken, training refuses such pairs; from Python, FolderPairs(path,"
+            " additive_rain=False) takes them",
         ),
         (
             "other-scene",
@@ -83,9 +84,9 @@ def compression_findings(
     """JPEG files, PNG files that were JPEG, and other changes since the rain was added.
 
     Args:
-        listed: the set.
-        pairs: its pairs.
-        published_lossless: the set that this is, if its pictures are published without any of that.
+        listed: The set.
+        pairs: Its pairs.
+        published_lossless: The set that this is, if its pictures are published without any of that.
     """
     findings = []
     title = published_lossless and published_lossless.title
@@ -189,7 +190,7 @@ def clean_findings(listed: ListedSet, facts: SetFacts) -> list[Finding]:
 
 
 def _groups(named: Iterable[tuple[Hashable, str]]) -> list[str]:
-    """Names that have one value, in groups of two at least, as ``a = b``."""
+    """Names that have one value, in groups of two at least, as `a = b`."""
     groups: dict[Hashable, list[str]] = defaultdict(list)
     for value, name in named:
         groups[value].append(name)

@@ -34,9 +34,9 @@ class Identity:
     """What a set of pairs is.
 
     Attributes:
-        line: for people.
-        published: the data set, where its name says so and its rain does not contradict.
-        findings: what speaks against it.
+        line: For people.
+        published: The data set, where its name says so and its rain does not contradict.
+        findings: What speaks against it.
     """
 
     line: str
@@ -45,7 +45,7 @@ class Identity:
 
 
 def split_of(folder: Path, top: Path) -> Split | None:
-    """What a set is for by its name, or that of the folder around it, up to ``top``."""
+    """What a set is for by its name, or that of the folder around it, up to `top`."""
     for part in reversed([_named_path(top).name, *folder.relative_to(top).parts]):
         for split, pattern in _SPLITS:
             if pattern.search(part.lower()):
@@ -70,17 +70,17 @@ def identify(
 
     A set that is called like a published one is taken for it, and what differs is a finding: a
     problem where its folder has the very name of the set, and a remark where the name only contains
-    it (``rain100h_part``; not ``Rain1200``, which is another set). Two things are measured against
+    it (`rain100h_part`; not `Rain1200`, which is another set). Two things are measured against
     the name: the count, and for Rain100H and Rain100L how much of a picture the rain leaves alone.
-    Where the rain contradicts the name, the set is not taken for what it is called. That set, like
-    one of another name, is one that it may be, by count and rain.
+    Where the rain contradicts the name, the set is not taken for what it is called. Such a set,
+    like one of another name, is described by what its count and rain allow.
 
     Args:
-        folder: its last two names are looked at.
-        split: what the set is for.
-        count: pairs, those with faults included.
-        sizes: height and width of the pairs.
-        dry_share: the median over pairs of the share of pixels that rain leaves nearly as they are;
+        folder: Its last two names are looked at.
+        split: What the set is for.
+        count: Pairs, those with faults included.
+        sizes: Height and width of the pairs.
+        dry_share: The median over pairs of the share of pixels that rain leaves nearly as they are;
             None where it is not known.
     """
     parts = [part.lower() for part in _named_path(folder).parts[-2:]]  # around it, its own

@@ -1,7 +1,7 @@
 """The sets of pictures in a folder and the files of each, with all that is wrong with them.
 
 Training refuses a set at its first fault. A check lists on: what of a set is in order is a
-:class:`ListedSet`, and each fault a finding of it.
+`ListedSet`, and each fault a finding of it.
 """
 
 from collections import defaultdict
@@ -22,25 +22,25 @@ from jdnet_jax.data.pair_layouts import (
     list_sides,
 )
 from jdnet_jax.data.pair_names import PREFIX, Matching, match_names, natural, visible
-from jdnet_jax.data.pairs import PairError
+from jdnet_jax.data.pairs import NUM_THREADS, PairError
 from jdnet_jax.data.picture_files import (
     DamagedPictureError,
     files_inside,
-    has_picture_extension,
+    pictures_inside,
     read_header,
 )
 from jdnet_jax.data.set_identity import Split, split_of
-from jdnet_jax.pictures import readable_formats
+from jdnet_jax.pictures import has_readable_suffix, readable_formats
 
 
 class FileHeader(NamedTuple):
     """What the header of a picture file says.
 
-    Fields:
-        height: pixels, upright.
-        width: pixels, upright.
-        format: as Pillow calls it, ``PNG``, ``JPEG``.
-        mode: as Pillow calls it, ``RGB``, ``L``, ``P``.
+    Attributes:
+        height: Pixels, upright.
+        width: Pixels, upright.
+        format: As Pillow calls it, `PNG`, `JPEG`.
+        mode: As Pillow calls it, `RGB`, `L`, `P`.
     """
 
     height: int
@@ -50,7 +50,7 @@ class FileHeader(NamedTuple):
 
 
 class PairPaths(NamedTuple):
-    """The files of a pair; ``clean`` is None where ``rainy`` holds both pictures."""
+    """The files of a pair; `clean` is None where `rainy` holds both pictures."""
 
     rainy: Path
     clean: Path | None
@@ -61,14 +61,14 @@ class ListedSet:
     """The files of one set of pictures.
 
     Attributes:
-        path: its folder.
-        split: what its name says it is for.
-        layout: of pairs; None for photographs without rain.
-        pairs: those that are in order as far as headers tell; empty for photographs.
-        photographs: the files of a set without rain.
-        num_rainy: rainy files, those with faults included.
-        headers: of every file that can be opened.
-        findings: what is wrong with the others.
+        path: Its folder.
+        split: What its name says it is for.
+        layout: Of pairs; None for photographs without rain.
+        pairs: Those that are in order as far as headers tell; empty for photographs.
+        photographs: The files of a set without rain.
+        num_rainy: Rainy files, those with faults included.
+        headers: Of every file that can be opened.
+        findings: What is wrong with the others.
     """
 
     path: Path
@@ -90,24 +90,23 @@ class ListedSet:
         return header.height, header.width // (1 if pair.clean else 2)
 
 
-def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
-    """Finds the sets in a folder: itself, or its sub-folders (``train`` and ``test``, say).
+def find_sets(folder: Path) -> list[ListedSet]:
+    """Finds the sets in a folder: itself, or its sub-folders (`train` and `test`, say).
 
     A folder with rainy or clean pictures in one of the layouts of
-    :mod:`jdnet_jax.data.pair_layouts` is a set of pairs. Any other folder of pictures is a set of
+    `jdnet_jax.data.pair_layouts` is a set of pairs. Any other folder of pictures is a set of
     photographs without rain, all its sub-folders included.
 
     Args:
-        folder: where to look.
-        num_threads: headers read at the same time.
+        folder: Where to look.
 
     Raises:
-        NotADirectoryError: there is no such folder.
-        ValueError: there is no picture in it, or a folder inside that cannot be listed.
+        NotADirectoryError: There is no such folder.
+        ValueError: There is no picture in it, or a folder inside that cannot be listed.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: what is checked is a folder, and there is none")
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         sets = _sets(folder, folder, pool)
     if not sets:
         raise ValueError(
@@ -118,9 +117,9 @@ def find_sets(folder: Path, *, num_threads: int = 4) -> list[ListedSet]:
 
 def _sets(folder: Path, top: Path, pool: ThreadPoolExecutor) -> list[ListedSet]:
     folders, files = visible(folder)
-    pictures = [file for file in files if has_picture_extension(file) and file.is_file()]
+    pictures = [file for file in files if has_readable_suffix(file) and file.is_file()]
     sides = [f for f in folders if f.name.lower() in RAINY_FOLDERS | CLEAN_FOLDERS]
-    if any(map(_holds_pictures, sides)) or any(PREFIX.match(file.name) for file in pictures):
+    if any(map(pictures_inside, sides)) or any(PREFIX.match(file.name) for file in pictures):
         return [_list_pairs(folder, top, "auto", pool)]
     if pictures and halves_show_one_scene(pictures):
         return [_list_pairs(folder, top, "one_file", pool)]
@@ -156,11 +155,11 @@ def _list_pairs(
 
 def _list_photographs(folder: Path, top: Path, pool: ThreadPoolExecutor) -> ListedSet:
     inside = sorted(files_inside(folder), key=lambda f: natural(f.relative_to(folder).as_posix()))
-    pictures = [f for f in inside if has_picture_extension(f)]
+    pictures = [f for f in inside if has_readable_suffix(f)]
     found = ListedSet(folder, split_of(folder, top), None)
-    others = [found.name(f) for f in inside if not has_picture_extension(f)]
+    others = [found.name(f) for f in inside if not has_readable_suffix(f)]
     if others:
-        what = f"{counted(len(others), 'file')} without the extension of a picture"
+        what = f"{counted(len(others), 'file')} without the suffix of a picture"
         found.findings.append(remark("other-file", what, others, "left out, as in training"))
     _read_headers(found, pictures, pool)
     found.photographs.extend(f for f in pictures if f in found.headers)
@@ -184,7 +183,7 @@ def _tell_names(found: ListedSet, matching: Matching, strays: Sequence[Path]) ->
         (
             "same-name",
             "name",
-            "that two files of one side have, but for prefix and extension",
+            "that two files of one side have, but for prefix and suffix",
             same_key,
             "rename or remove one of each",
         ),
@@ -278,7 +277,3 @@ def _keep_equal_sizes(found: ListedSet, pairs: Sequence[PairPaths]) -> None:
         found.findings.append(
             problem("size-mismatch", told, unequal, "partners have one size: crop or replace one")
         )
-
-
-def _holds_pictures(folder: Path) -> bool:
-    return any(map(has_picture_extension, files_inside(folder)))

@@ -12,14 +12,15 @@ import numpy as np
 from jdnet_jax.data.jpeg_traces import jpeg_trace, wet_blocks
 from jdnet_jax.data.pair_checks import (
     NOTICEABLE_LEVELS,
-    Picture,
+    Pixels,
     adds_light,
     looks_swapped,
     shows_one_scene,
 )
+from jdnet_jax.data.pairs import NUM_THREADS, pixel_digest
 from jdnet_jax.data.picture_files import DamagedPictureError, read_rgb
 from jdnet_jax.data.set_listing import ListedSet, PairPaths
-from jdnet_jax.data.shared_scenes import Fingerprint, fingerprint, pixel_digest
+from jdnet_jax.data.shared_scenes import Fingerprint, fingerprint
 
 # Rain that was added and clipped makes nothing darker: 0 in every pair of Rain100H. JPEG makes at
 # least 0.003 of the values darker, even at quality 98.
@@ -31,10 +32,10 @@ class CleanFacts:
     """A clean picture.
 
     Attributes:
-        file: where it is read from; its left half if ``half``.
-        half: whether the file is a one-file pair.
-        fingerprint: what it is recognised by.
-        trace: its JPEG trace; None for JPEG files, and where it cannot be told.
+        file: Where it is read from; its left half if `half`.
+        half: Whether the file is a one-file pair.
+        fingerprint: What it is recognised by.
+        trace: Its JPEG trace; None for JPEG files, and where it cannot be told.
     """
 
     file: Path
@@ -42,7 +43,7 @@ class CleanFacts:
     fingerprint: Fingerprint
     trace: float | None
 
-    def read(self) -> Picture:
+    def read(self) -> Pixels:
         """Decodes the picture once more."""
         picture = read_rgb(self.file)
         return picture[:, : picture.shape[1] // 2] if self.half else picture
@@ -53,17 +54,17 @@ class PairFacts:
     """A rainy picture and its clean one.
 
     Attributes:
-        rainy: its file.
-        clean: the clean picture under it.
-        digest: of the rainy pixels.
-        identical: no pixel differs.
-        swapped: the clean picture is the brighter one.
-        one_scene: the two are equal, or differ as by added light, or have their edges in the same
+        rainy: Its file.
+        clean: The clean picture under it.
+        digest: Of the rainy pixels.
+        identical: No pixel differs.
+        swapped: The clean picture is the brighter one.
+        one_scene: The two are equal, or differ as by added light, or have their edges in the same
             places.
-        darker_share: of the values, those that are darker in the rainy picture. 0 where the rain is
+        darker_share: Of the values, those that are darker in the rainy picture. 0 where the rain is
             additive, O = min(B + R, 255).
-        dry_share: of the pixels, those that rain changes by 8 levels at most.
-        trace: the JPEG trace of blocks that rain fell on; None for JPEG files, for rainy pictures
+        dry_share: Of the pixels, those that rain changes by 8 levels at most.
+        trace: The JPEG trace of blocks that rain fell on; None for JPEG files, for rainy pictures
             that are nowhere darker, and where it cannot be told.
     """
 
@@ -83,9 +84,9 @@ class SetFacts:
     """What was measured of a set.
 
     Attributes:
-        pairs: in the order of the listing.
-        clean: every clean picture of the pairs, or every photograph, once.
-        damaged: files whose pixels cannot be decoded.
+        pairs: In the order of the listing.
+        clean: Every clean picture of the pairs, or every photograph, once.
+        damaged: Files whose pixels cannot be decoded.
     """
 
     pairs: list[PairFacts] = field(default_factory=list)
@@ -93,15 +94,12 @@ class SetFacts:
     damaged: list[Path] = field(default_factory=list)
 
 
-def measure(
-    listed: ListedSet, *, num_threads: int = 4, tick: Callable[[int], object] | None = None
-) -> SetFacts:
+def measure(listed: ListedSet, *, tick: Callable[[int], object] | None = None) -> SetFacts:
     """Decodes every picture of a set once and measures it.
 
     Args:
-        listed: the set.
-        num_threads: pictures decoded at the same time.
-        tick: called from this thread with the number of pairs or photographs done since.
+        listed: The set.
+        tick: Called from this thread with the number of pairs or photographs done since.
     """
     by_clean: dict[Path, list[PairPaths]] = defaultdict(list)
     for pair in listed.pairs:
@@ -110,7 +108,7 @@ def measure(
     jobs += [partial(_measure_photograph, listed, file) for file in listed.photographs]
     lengths = [len(pairs) for pairs in by_clean.values()] + [1] * len(listed.photographs)
     facts = SetFacts()
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         for length, found in zip(lengths, pool.map(lambda job: job(), jobs), strict=True):
             facts.pairs += found.pairs
             facts.clean += found.clean
@@ -151,13 +149,13 @@ def _measure_pairs(listed: ListedSet, pairs: list[PairPaths]) -> SetFacts:
     return facts
 
 
-def _clean_facts(listed: ListedSet, file: Path, picture: Picture, *, half: bool) -> CleanFacts:
+def _clean_facts(listed: ListedSet, file: Path, picture: Pixels, *, half: bool) -> CleanFacts:
     trace = None if listed.headers[file].format == "JPEG" else jpeg_trace(picture)
     return CleanFacts(file, half, fingerprint(picture), trace)
 
 
 def _pair_facts(
-    listed: ListedSet, pair: PairPaths, rainy: Picture, clean: Picture, facts: CleanFacts
+    listed: ListedSet, pair: PairPaths, rainy: Pixels, clean: Pixels, facts: CleanFacts
 ) -> PairFacts:
     change = rainy.astype(np.int16) - clean
     identical = not change.any()

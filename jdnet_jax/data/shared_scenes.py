@@ -4,9 +4,9 @@ A network that trained on the photograph a test picture was made from knows the 
 two files are called. Rain100H needs the search: its backgrounds are BSDS photographs, cut from
 481x321 pixels to 480x320, and the BSDS files are what people draw rain on.
 
-Every picture is looked at once and leaves a :class:`Fingerprint` of about 10 kB. Fingerprints that
+Every picture is looked at once and leaves a `Fingerprint` of about 10 kB. Fingerprints that
 agree in some respect propose two pictures, and the pixels, laid over each other, decide
-(:mod:`jdnet_jax.data.scene_overlay`):
+(`jdnet_jax.data.scene_overlay`):
 
 *marks*
     Hashes of 8x8 windows, each the sum of a hash of its pixels, so that it is the same in a mirror
@@ -29,7 +29,6 @@ among 100,000 pairs of pictures that have nothing in common. Not found, therefor
 photograph, unless their pixels are exactly those of the whole.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,8 +38,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from jdnet_jax.data.pair_checks import Picture
-from jdnet_jax.data.pairs import background_id
+from jdnet_jax.data.pair_checks import Pixels
+from jdnet_jax.data.pairs import NUM_THREADS, background_id, pixel_digest
 from jdnet_jax.data.scene_overlay import align_at_one_size, orientations, overlap_exactly
 
 Kind = Literal["same pixels", "turned or mirrored", "other crop or compression", "other scale"]
@@ -62,11 +61,11 @@ _THUMBNAIL_CORRELATION = 0.8
 class Fingerprint(NamedTuple):
     """What is kept of a picture to find it again.
 
-    Fields:
+    Attributes:
         digest: SHA-256 of shape and pixels.
-        background: :func:`jdnet_jax.data.pairs.background_id`.
-        marks: uint64 ``[n]``, sorted, each once.
-        thumbnail: float32 ``[16, 16]``, mean 0 and norm 1; zeros for a flat picture.
+        background: `jdnet_jax.data.pairs.background_id`.
+        marks: uint64 `[n]`, sorted, each once.
+        thumbnail: float32 `[16, 16]`, mean 0 and norm 1; zeros for a flat picture.
     """
 
     digest: bytes
@@ -78,10 +77,10 @@ class Fingerprint(NamedTuple):
 class SharedScene(NamedTuple):
     """A picture of the first set and one of the second that show one photograph.
 
-    Fields:
-        first: index in the first set.
-        second: index in the second set.
-        kind: what tells the two apart.
+    Attributes:
+        first: Index in the first set.
+        second: Index in the second set.
+        kind: What tells the two apart.
     """
 
     first: int
@@ -89,18 +88,11 @@ class SharedScene(NamedTuple):
     kind: Kind
 
 
-def pixel_digest(picture: Picture) -> bytes:
-    """SHA-256 of shape and pixels, uint8 ``[h, w, 3]``."""
-    digest = hashlib.sha256(repr(picture.shape).encode())
-    digest.update(picture.tobytes())
-    return digest.digest()
-
-
-def fingerprint(picture: Picture) -> Fingerprint:
+def fingerprint(picture: Pixels) -> Fingerprint:
     """Takes the fingerprint of a picture.
 
     Args:
-        picture: uint8 RGB ``[h, w, 3]``.
+        picture: uint8 RGB `[h, w, 3]`.
     """
     starts = range(0, max(1, picture.shape[0] - _WINDOW + 1), _BAND_ROWS)
     bands = [_marks(picture[start : start + _BAND_ROWS + _WINDOW - 1]) for start in starts]
@@ -115,18 +107,15 @@ def fingerprint(picture: Picture) -> Fingerprint:
 def find_shared(
     first: Sequence[Fingerprint],
     second: Sequence[Fingerprint],
-    read: Callable[[Literal[0, 1], int], Picture],
-    *,
-    num_threads: int = 4,
+    read: Callable[[Literal[0, 1], int], Pixels],
 ) -> list[SharedScene]:
     """Finds the pictures of two sets that show one photograph.
 
     Args:
-        first: fingerprints of the first set; equal ones only cost time.
-        second: fingerprints of the second set.
-        read: the picture at an index of the first (0) or the second (1) set; called from threads,
+        first: Fingerprints of the first set; equal ones only cost time.
+        second: Fingerprints of the second set.
+        read: The picture at an index of the first (0) or the second (1) set; called from threads,
             for the pictures that fingerprints propose.
-        num_threads: proposals examined at the same time.
 
     Returns:
         Every pair of indices, in order.
@@ -138,7 +127,7 @@ def find_shared(
             shared.setdefault(pair, kind)
     orders = _orientation_orders(first, second)
     proposed = [(i, j) for i, j in sorted(orders) if (i, j) not in shared]
-    with ThreadPoolExecutor(num_threads) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         examined = pool.map(lambda p: _examine(read(0, p[0]), read(1, p[1]), orders[p]), proposed)
         for pair, found in zip(proposed, examined, strict=True):
             if found:
@@ -147,15 +136,14 @@ def find_shared(
 
 
 def find_repeated(
-    prints: Sequence[Fingerprint], read: Callable[[int], Picture], *, num_threads: int = 4
+    prints: Sequence[Fingerprint], read: Callable[[int], Pixels]
 ) -> list[SharedScene]:
     """Finds the pictures of one set that show one photograph.
 
     Args:
-        prints: fingerprints of the set, no two of them equal in digest or background.
-        read: the picture at an index; called from threads, for the pictures that fingerprints
+        prints: Fingerprints of the set, no two of them equal in digest or background.
+        read: The picture at an index; called from threads, for the pictures that fingerprints
             propose.
-        num_threads: proposals examined at the same time.
 
     Returns:
         Pairs of indices, the lower one first, that connect what shows one photograph: of the frames
@@ -172,10 +160,10 @@ def find_repeated(
         return index
 
     found = []
-    with ThreadPoolExecutor(num_threads) as pool:
-        for start in range(0, len(proposed), num_threads):
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for start in range(0, len(proposed), NUM_THREADS):
             some = [
-                (i, j) for i, j in proposed[start : start + num_threads] if root_of(i) != root_of(j)
+                (i, j) for i, j in proposed[start : start + NUM_THREADS] if root_of(i) != root_of(j)
             ]
             examined = pool.map(lambda p: _examine(read(p[0]), read(p[1]), orders[p]), some)
             for (i, j), kind in zip(some, examined, strict=True):
@@ -185,7 +173,7 @@ def find_repeated(
     return found
 
 
-def _examine(first: Picture, second: Picture, order: Sequence[int]) -> Kind | None:
+def _examine(first: Pixels, second: Pixels, order: Sequence[int]) -> Kind | None:
     """What the pixels of two pictures say, the second in each of some orientations."""
     if overlap_exactly(first, second, order):
         return "other crop or compression"
@@ -235,7 +223,7 @@ def _common_marks(
     return pairs
 
 
-def _marks(rows: Picture) -> npt.NDArray[np.uint64]:
+def _marks(rows: Pixels) -> npt.NDArray[np.uint64]:
     if min(rows.shape[:2]) < _WINDOW:
         return np.empty(0, np.uint64)
     wide = rows.astype(np.uint64)
@@ -252,7 +240,7 @@ def _marks(rows: Picture) -> npt.NDArray[np.uint64]:
 
 
 def _window_sums(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Sums modulo 2^64 over windows of rows, ``[h, w]`` to ``[h - 7, w]``."""
+    """Sums modulo 2^64 over windows of rows, `[h, w]` to `[h - 7, w]`."""
     total = np.zeros((values.shape[0] + 1, values.shape[1]), np.uint64)
     np.cumsum(values, axis=0, out=total[1:])
     return total[_WINDOW:] - total[:-_WINDOW]
@@ -266,7 +254,7 @@ def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def _thumbnail(picture: Picture) -> npt.NDArray[np.float32]:
+def _thumbnail(picture: Pixels) -> npt.NDArray[np.float32]:
     grey = Image.fromarray(picture).convert("L")
     small = np.asarray(grey.resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX), np.float32)
     small = small - small.mean()

@@ -5,14 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out
-from jdnet_jax.data.photographs import EmbeddedPhotographs, FolderPhotographs, Photographs
+from jdnet_jax.data.pairs import PairError, PairSource, background_id, hold_out, split_groups
+from jdnet_jax.data.photographs import (
+    Backgrounds,
+    EmbeddedPhotographs,
+    FolderPhotographs,
+    Photographs,
+    PhotographSubset,
+    Split,
+)
 from jdnet_jax.data.rain_styles import STYLES, RainStyle
 from jdnet_jax.data.rain_tfds import BUILDERS, TfdsPairs
 from jdnet_jax.data.synthetic import SyntheticPairs
@@ -24,8 +31,6 @@ EMBEDDED = "embedded"
 DRAWN = "drawn:"
 """Stands before a folder of pairs whose clean pictures are to have drawn rain instead of theirs."""
 
-Split = Literal["train", "test"]
-
 
 class TrainingData(NamedTuple):
     """What a training reads: pairs or photographs or both, and other pairs to choose by."""
@@ -33,47 +38,6 @@ class TrainingData(NamedTuple):
     pairs: PairSource | None
     photographs: Photographs | None
     validation: PairSource
-
-
-class PhotographSubset:
-    """Some photographs of a set; Photographs itself."""
-
-    def __init__(self, photographs: Photographs, indices: list[int]) -> None:
-        self._photographs, self._indices = photographs, indices
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._photographs[self._indices[index]]
-
-    def name(self, index: int) -> str:
-        """Its name in the whole set."""
-        return self._photographs.name(self._indices[index])
-
-
-class Backgrounds:
-    """The clean pictures under pairs, each background once; Photographs itself.
-
-    Args:
-        pairs: where they come from.
-    """
-
-    def __init__(self, pairs: PairSource) -> None:
-        first: dict[str, int] = {}
-        for index in range(len(pairs)):
-            first.setdefault(pairs.group(index), index)
-        self._pairs, self._indices = pairs, list(first.values())
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, index: int) -> npt.NDArray[np.uint8]:
-        return self._pairs[self._indices[index]]["clean"]
-
-    def name(self, index: int) -> str:
-        """The name of the first pair that has it."""
-        return self._pairs.name(self._indices[index])
 
 
 def rain_style(name: str) -> RainStyle:
@@ -187,7 +151,7 @@ def open_training_data(
     if validation:
         chosen = open_named(validation)
         if training_pairs is not None:
-            seen = {training_pairs.group(i) for i in range(len(training_pairs))}
+            seen = {training_pairs.background(i) for i in range(len(training_pairs))}
             _check_disjoint(seen, training_pairs.edition, chosen)
         if training_photographs is not None:
             seen = set(_backgrounds(training_photographs))
@@ -204,8 +168,8 @@ def open_training_data(
             training_photographs = _without(training_photographs, held_out)
         return TrainingData(training_pairs, training_photographs, held_out)
     assert training_photographs is not None
-    rest, kept = _hold_out_photographs(training_photographs, held_out_count, seed)
-    return TrainingData(None, rest, SyntheticPairs(kept, style=style, seed=seed))
+    rest, held = _hold_out_photographs(training_photographs, held_out_count, seed)
+    return TrainingData(None, rest, SyntheticPairs(held, style=style, seed=seed))
 
 
 def content_hashes(data: TrainingData) -> dict[str, str | None]:
@@ -243,7 +207,7 @@ def _content_hash(pictures: Iterable[tuple[str, tuple[npt.NDArray[np.uint8], ...
 
 
 def _check_disjoint(seen: set[str], where: str, validation: PairSource) -> None:
-    shared = [i for i in range(len(validation)) if validation.group(i) in seen]
+    shared = [i for i in range(len(validation)) if validation.background(i) in seen]
     if shared:
         raise PairError(
             f"checkpoints are chosen on backgrounds that are not trained on, but {len(shared)} of "
@@ -258,7 +222,7 @@ def _backgrounds(photographs: Photographs) -> list[str]:
 
 def _without(photographs: Photographs, held_out: PairSource) -> Photographs:
     """The photographs that are not the background of a held-out pair."""
-    held = {held_out.group(index) for index in range(len(held_out))}
+    held = {held_out.background(index) for index in range(len(held_out))}
     rest = [i for i, background in enumerate(_backgrounds(photographs)) if background not in held]
     if len(rest) == len(photographs):
         return photographs
@@ -282,14 +246,10 @@ def _hold_out_photographs(
         names = (photographs.name(index) for index in indices)
         return min(hashlib.sha256(f"{seed}:{name}".encode()).digest() for name in names)
 
-    kept: list[int] = []
-    for indices in sorted(copies.values(), key=rank):
-        if len(kept) < count:
-            kept += indices
-    if len(kept) == len(photographs):
+    rest, held = split_groups(sorted(copies.values(), key=rank), count)
+    if not rest:
         raise PairError(
             f"holding out {count} photographs must leave some to train on, but there are "
             f"{len(photographs)}; hold out fewer or name validation pairs"
         )
-    rest = sorted(set(range(len(photographs))) - set(kept))
-    return PhotographSubset(photographs, rest), PhotographSubset(photographs, sorted(kept))
+    return PhotographSubset(photographs, rest), PhotographSubset(photographs, held)

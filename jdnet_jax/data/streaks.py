@@ -28,33 +28,33 @@ class Streaks:
 
     A pair of numbers is a range with a uniform distribution unless another is named. "Per layer"
     is drawn once for each direction, "per streak" for every streak. A cell is a cell of the raster
-    (see :class:`jdnet_jax.data.rain_styles.RainStyle`).
+    (see `jdnet_jax.data.rain_styles.RainStyle`).
 
     Attributes:
-        layer_shares: probabilities of 0, 1, 2, ... such layers; they sum to 1.
-        angle_degrees: per layer, from the vertical; positive leans to the right at the lower end.
-        length_cells: per layer, the mean length of its streaks.
-        length_spread: per streak, the length is within this fraction of the layer's mean.
-        width_cells: per streak, rounded down to whole cells.
-        coverage: per layer, the number of streaks over a point on average, where they are not
+        layer_shares: Probabilities of 0, 1, 2, ... such layers; they sum to 1.
+        angle_degrees: Per layer, from the vertical; positive leans to the right at the lower end.
+        length_cells: Per layer, the mean length of its streaks.
+        length_spread: Per streak, the length is within this fraction of the layer's mean.
+        width_cells: Per streak, rounded down to whole cells.
+        coverage: Per layer, the number of streaks over a point on average, where they are not
             ruled out; log-uniform.
-        brightness: per layer, the mean brightness of a streak as a fraction of white.
-        brightness_power: per streak, the brightness is the layer's mean times (1 + p) u**p with u
+        brightness: Per layer, the mean brightness of a streak as a fraction of white.
+        brightness_power: Per streak, the brightness is the layer's mean times (1 + p) u**p with u
             uniform in 0..1: p = 0 gives equal streaks, p = 1 a uniform distribution, larger p
             many faint ones.
-        ceiling: the brightest that overlapping streaks of the layer get, as a multiple of the
+        ceiling: The brightest that overlapping streaks of the layer get, as a multiple of the
             layer's mean brightness.
-        oblique_share: probability that a layer takes ``oblique_degrees`` instead.
-        oblique_degrees: per layer, from the vertical to either side.
-        follow_degrees: where it is not None, a layer's angle is instead normally distributed about
+        oblique_share: Probability that a layer takes `oblique_degrees` instead.
+        oblique_degrees: Per layer, from the vertical to either side.
+        follow_degrees: Where it is not None, a layer's angle is instead normally distributed about
             that of the picture's first layer, with this standard deviation.
-        blur_cells: standard deviation of the Gaussian across the streaks; 0 leaves hard edges.
-        taper: of soft streaks, the part of the length over which the ends fade.
-        followers: mean number of further streaks near a streak, of a geometric distribution.
-        follower_distance_cells: their standard deviation across; along it is a quarter length.
+        blur_cells: Standard deviation of the Gaussian across the streaks; 0 leaves hard edges.
+        taper: Of soft streaks, the part of the length over which the ends fade.
+        followers: Mean number of further streaks near a streak, of a geometric distribution.
+        follower_distance_cells: Their standard deviation across; along it is a quarter length.
 
     Raises:
-        ValueError: a range or a share that cannot be drawn from.
+        ValueError: A range or a share cannot be drawn from.
     """
 
     layer_shares: tuple[float, ...]
@@ -117,11 +117,11 @@ class Raster:
     """The cells that a layer is drawn on.
 
     Attributes:
-        top: of the upper edge, in cells from the middle of the picture.
-        left: of the left edge, likewise.
-        rows: of cells.
-        columns: of cells.
-        extent: between which of their rows streaks have their centres, in cells from the middle of
+        top: Of the upper edge, in cells from the middle of the picture.
+        left: Of the left edge, likewise.
+        rows: Of cells.
+        columns: Of cells.
+        extent: Between which of their rows streaks have their centres, in cells from the middle of
             the picture, along the streaks; None for all.
     """
 
@@ -138,13 +138,13 @@ def draw_streaks(
     """Draws one layer.
 
     Args:
-        rng: is advanced by the draw.
-        streaks: the distributions to draw from, but for the direction.
-        raster: the cells to draw.
-        angle_degrees: the direction, from the vertical.
+        rng: Is advanced by the draw.
+        streaks: The distributions to draw from, but for the direction.
+        raster: The cells to draw.
+        angle_degrees: The direction, from the vertical.
 
     Returns:
-        ``[rows, columns]``, a fraction of white, 0 where dry.
+        `[rows, columns]`, a fraction of white, 0 where dry.
     """
     length = rng.uniform(*streaks.length_cells)
     coverage = np.exp(rng.uniform(*np.log(streaks.coverage)))

@@ -1,6 +1,6 @@
 """Rain drawn on clean pictures, seeded.
 
-The style ``heavy`` follows the rain of Rain100H (Yang et al., "Deep Joint Rain Detection and
+The style `heavy` follows the rain of Rain100H (Yang et al., "Deep Joint Rain Detection and
 Removal from a Single Image", CVPR 2017) as its pairs show it. There, rainy = min(clean + rain, 255)
 exactly; the rain is achromatic and made of straight streaks: hard-edged ones of constant
 brightness, which are flat where they overlap, and softer and shorter ones that add up, in one to
@@ -55,18 +55,18 @@ def draw_rain_layer(
     crop of the layer that the same generator would draw for the whole picture.
 
     Args:
-        rng: is advanced by the draw.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        style: the distributions to draw from.
-        window: the part to draw; the whole picture when left out.
+        rng: Is advanced by the draw.
+        height: Of the picture, in pixels.
+        width: Of the picture, in pixels.
+        style: The distributions to draw from.
+        window: The part to draw; the whole picture when left out.
 
     Returns:
-        ``[h, w]`` of the window: the brightness of the rain as a fraction of white, 0 where dry;
+        `[h, w]` of the window: the brightness of the rain as a fraction of white, 0 where dry;
         it may exceed 1 where many streaks overlap.
 
     Raises:
-        ValueError: the window is empty or leaves the picture.
+        ValueError: The window is empty or leaves the picture.
     """
     window = window or Window(0, 0, height, width)
     if not (
@@ -74,7 +74,7 @@ def draw_rain_layer(
         and 0 <= window.left < window.left + window.width <= width
     ):
         raise ValueError(
-            f"the window must hold a pixel and lie in the picture of {height}x{width}; got {window}"
+            f"the window must hold a pixel and lie in the picture of {width}x{height}; got {window}"
         )
     cell_height, cell_width = style.cell_size(height, width)
     # Edges of the window, in cells from the picture's upper left corner.
@@ -132,14 +132,14 @@ def add_rain(clean: npt.NDArray[np.uint8], layer: npt.NDArray[np.float32]) -> np
     """Adds a rain layer to a picture: min(clean + rain, 255) on whole numbers.
 
     Args:
-        clean: uint8 ``[h, w, 3]``.
-        layer: ``[h, w]``, not negative, 1 for white; rounded to 255ths.
+        clean: uint8 `[h, w, 3]`.
+        layer: `[h, w]`, not negative, 1 for white; rounded to 255ths.
 
     Returns:
-        The rainy picture, uint8 ``[h, w, 3]``.
+        The rainy picture, uint8 `[h, w, 3]`.
 
     Raises:
-        ValueError: the shapes do not fit, or the picture is not uint8.
+        ValueError: The shapes do not fit, or the picture is not uint8.
     """
     _check_layer(clean, layer)
     # Rain above 255 changes nothing, and uint16 holds 255 + 255.
@@ -166,17 +166,17 @@ def draw_rainy(
     """Lets rain fall on a picture, or on a window of one.
 
     Args:
-        rng: is advanced by the draw.
-        clean: uint8 ``[h, w, 3]``, what the window shows.
-        style: the distributions to draw from.
-        picture_size: height and width of the picture; those of ``clean`` when left out.
-        window: where ``clean`` lies in the picture; all of it when left out.
+        rng: Is advanced by the draw.
+        clean: uint8 `[h, w, 3]`, what the window shows.
+        style: The distributions to draw from.
+        picture_size: Height and width of the picture; those of `clean` when left out.
+        window: Where `clean` lies in the picture; all of it when left out.
 
     Returns:
-        The rainy picture, uint8 ``[h, w, 3]``.
+        The rainy picture, uint8 `[h, w, 3]`.
 
     Raises:
-        ValueError: the window leaves the picture, or is not of the size of ``clean``.
+        ValueError: The window leaves the picture, or is not of the size of `clean`.
     """
     height, width = picture_size or (clean.shape[0], clean.shape[1])
     window = window or Window(0, 0, height, width)
@@ -198,16 +198,16 @@ def draw_rainy(
 class SyntheticPairs:
     """Whole photographs with rain drawn on them; a PairSource.
 
-    Pair ``i`` has the photograph ``i`` modulo their number and is a function of (seed, i) alone.
+    Pair `i` has the photograph `i` modulo their number and is a function of (seed, i) alone.
 
     Args:
-        photographs: the clean pictures.
-        style: the rain.
-        seed: of the rain, not negative.
-        count: the number of pairs; one for each photograph when left out.
+        photographs: The clean pictures.
+        style: The rain.
+        seed: Of the rain, not negative.
+        count: The number of pairs; one for each photograph when left out.
 
     Raises:
-        ValueError: a count below 1.
+        ValueError: The count is below 1.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ class SyntheticPairs:
         return self._count
 
     def __getitem__(self, index: int) -> Pair:
-        """The pair at ``index``; its rain is drawn anew at each call, always the same."""
+        """The pair at `index`; its rain is drawn anew at each call, always the same."""
         check_index(index, len(self))
         clean = self._photographs[index % len(self._photographs)]
         rng = np.random.default_rng([self._seed, index])
@@ -247,11 +247,11 @@ class SyntheticPairs:
         return {"name": self.name(index), "rainy": rainy, "clean": clean}
 
     def name(self, index: int) -> str:
-        """The name of pair ``index``: that of its photograph, and the index."""
+        """The name of pair `index`: that of its photograph, and the index."""
         check_index(index, len(self))
         return f"{self._photographs.name(index % len(self._photographs))}_{index:04d}"
 
-    def group(self, index: int) -> str:
+    def background(self, index: int) -> str:
         """The name of the background; the first call for a photograph reads it."""
         photograph = check_index(index, len(self)) % len(self._photographs)
         if photograph not in self._backgrounds:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jdnet_jax.data.pairs import Pair, PairSource
-from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
+from jdnet_jax.data.picture_files import pictures_inside, read_rgb
 from jdnet_jax.evaluation.results import Evaluation
 from jdnet_jax.evaluation.scores import (
     ALL_PROTOCOLS,
@@ -130,7 +130,7 @@ def _reader(files: Mapping[str, Path], edition: str) -> Predict:
 def _picture_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise NotADirectoryError(f"predictions are read from a folder, {directory} is none")
-    return list(filter(has_picture_extension, files_inside(directory)))
+    return pictures_inside(directory)
 
 
 def _match(

@@ -5,11 +5,12 @@ RGB in its place. Pictures are uint8 or uint16 here, in the sample values of the
 """
 
 from jdnet_jax.pictures.formats import (
-    is_picture_suffix,
+    has_picture_suffix,
+    has_readable_suffix,
     output_format,
-    picture_suffixes,
     readable_formats,
 )
+from jdnet_jax.pictures.metadata import ON_ITS_SIDE
 from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
 from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
 from jdnet_jax.pictures.read_16bit import stored_bits
@@ -17,6 +18,7 @@ from jdnet_jax.pictures.thread_warnings import thread_warnings
 from jdnet_jax.pictures.write import check_output, write_picture
 
 __all__ = [
+    "ON_ITS_SIDE",
     "SMALLEST_SIDE",
     "JpegSettings",
     "Picture",
@@ -24,9 +26,9 @@ __all__ = [
     "PictureWarning",
     "Samples",
     "check_output",
-    "is_picture_suffix",
+    "has_picture_suffix",
+    "has_readable_suffix",
     "output_format",
-    "picture_suffixes",
     "read_picture",
     "readable_formats",
     "stored_bits",

@@ -92,16 +92,21 @@ def readable_formats() -> tuple[str, ...]:
 
 
 @functools.cache
-def picture_suffixes() -> Mapping[str, str]:
+def _readable_suffixes() -> Mapping[str, str]:
     """The suffixes of the formats read ('.png', ...), each with the format's name in Pillow."""
     names = set(readable_formats())
     return {suffix: name for suffix, name in Image.registered_extensions().items() if name in names}
 
 
-def is_picture_suffix(suffix: str) -> bool:
-    """Whether a file that ends so is meant to be a picture, one that can be read here or not."""
+def has_readable_suffix(path: Path) -> bool:
+    """Whether the name is that of a picture in a format read here; letter case does not count."""
+    return path.suffix.lower() in _readable_suffixes()
+
+
+def has_picture_suffix(path: Path) -> bool:
+    """Whether the name is that of a picture, in a format read here or not; in any letter case."""
     readable_formats()  # has Pillow know all of them
-    return suffix.lower() in Image.registered_extensions()
+    return path.suffix.lower() in Image.registered_extensions()
 
 
 def output_format(path: str | PathLike[str]) -> Format:
@@ -111,7 +116,7 @@ def output_format(path: str | PathLike[str]) -> Format:
         PictureError: the suffix is no picture's, or one of a format that is only read.
     """
     suffix = Path(path).suffix.lower()
-    name = picture_suffixes().get(suffix)
+    name = _readable_suffixes().get(suffix)
     if name not in WRITABLE or suffix in _ONLY_READ:
         kind = f"files ending in {suffix}" if suffix else "files without a suffix"
         raise PictureError(path, f"{kind} are not written", LOSSLESS)

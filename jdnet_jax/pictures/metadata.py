@@ -12,6 +12,8 @@ from PIL.ExifTags import IFD
 from jdnet_jax.pictures.picture import Samples
 
 ORIENTATION = 274
+ON_ITS_SIDE = (5, 6, 7, 8)
+"""The orientations that exchange height and width."""
 _RESOLUTION = (282, 283)  # horizontal and vertical
 _UNIT = 296  # of the resolution: 2 is inches and 3 centimetres
 
@@ -77,7 +79,7 @@ def exif_block(load: Callable[[], Image.Exif], samples: Samples) -> ExifBlock:
         inches = {2: 1, 3: 1 / 2.54}.get(exif.get(_UNIT, 2), math.inf)  # no other unit is one
         dpi = resolution(float(exif.get(tag, 0)) / inches for tag in _RESOLUTION)
         height, width = samples.shape[:2]
-        if orientation in (5, 6, 7, 8):  # on its side
+        if orientation in ON_ITS_SIDE:
             height, width = width, height
         size = {40962: width, 40963: height}
         for tag in exif:

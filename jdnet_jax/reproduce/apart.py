@@ -9,12 +9,11 @@ from typing import Literal, NamedTuple
 
 from jdnet_jax.data.findings import counted
 from jdnet_jax.data.folders import FolderPairs
-from jdnet_jax.data.pair_checks import Picture
+from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.pair_names import few
+from jdnet_jax.data.pairs import NUM_THREADS
 from jdnet_jax.data.photographs import FolderPhotographs
 from jdnet_jax.data.shared_scenes import Fingerprint, find_shared, fingerprint
-
-_NUM_THREADS = 4
 
 
 class _Clean(NamedTuple):
@@ -24,7 +23,7 @@ class _Clean(NamedTuple):
     source: FolderPairs | FolderPhotographs
     fingerprints: Sequence[Fingerprint]
 
-    def read(self, index: int) -> Picture:
+    def read(self, index: int) -> Pixels:
         if isinstance(self.source, FolderPairs):
             return self.source[index]["clean"]
         return self.source[index]
@@ -50,12 +49,10 @@ def check_apart(*, pairs: Path, photographs: Path, test: Path) -> None:
     for folder, kind in ((pairs, FolderPairs), (photographs, FolderPhotographs)):
         trained = _clean(folder, kind(folder))
 
-        def read(side: Literal[0, 1], index: int, trained: _Clean = trained) -> Picture:
+        def read(side: Literal[0, 1], index: int, trained: _Clean = trained) -> Pixels:
             return (trained, tested)[side].read(index)
 
-        scenes = find_shared(
-            trained.fingerprints, tested.fingerprints, read, num_threads=_NUM_THREADS
-        )
+        scenes = find_shared(trained.fingerprints, tested.fingerprints, read)
         if scenes:
             count = counted(len({scene.second for scene in scenes}), "pair")
             lines = (
@@ -73,6 +70,6 @@ def check_apart(*, pairs: Path, photographs: Path, test: Path) -> None:
 
 def _clean(folder: Path, source: FolderPairs | FolderPhotographs) -> _Clean:
     found = _Clean(folder, source, ())
-    with ThreadPoolExecutor(_NUM_THREADS) as pool:
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
         prints = pool.map(lambda i: fingerprint(found.read(i)), range(len(source)))
         return found._replace(fingerprints=list(prints))
