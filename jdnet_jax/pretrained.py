@@ -93,7 +93,7 @@ def load_model(
     description, variables = load_variables(path)
     if position_size is not None:
         description = dataclasses.replace(description, position_size=position_size)
-    compute = Compute(dtype=dtype, attention=attention_form)
+    compute = Compute(dtype=dtype, attention_form=attention_form)
     return fill(abstract_model(description, compute), variables)
 
 

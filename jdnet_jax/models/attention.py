@@ -82,7 +82,7 @@ class SelfAttention(nnx.Module):
         channels, relation = description.channels, description.relation_channels
         values, maps = description.value_channels, description.weight_maps
         # The attention itself keeps full precision; only what surrounds it may be narrower.
-        self.form, self.dtype = compute.attention, compute.param_dtype
+        self.form, self.dtype = compute.attention_form, compute.param_dtype
         self.footprint, self.maps = description.footprint, maps
         self.ahead = True
         self.norm_in = batch_norm(channels, compute)

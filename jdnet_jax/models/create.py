@@ -109,7 +109,7 @@ def create_model(
     compute = Compute(
         dtype=dtype,
         param_dtype=param_dtype,
-        attention=attention_form,
+        attention_form=attention_form,
         remat=remat,
         units_per_scan=units_per_scan,
     )

@@ -88,7 +88,7 @@ def _train(
         )
         compute = Compute(
             dtype=config.dtype,
-            attention=config.attention_form,
+            attention_form=config.attention_form,
             remat=config.remat,
             units_per_scan=config.units_per_scan,
             axis_name=AXIS,
