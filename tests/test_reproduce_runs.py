@@ -180,13 +180,8 @@ def test_a_card_of_something_else_is_not_taken(card, other, tmp_path):
     assert runs._card(*asked) is None
 
 
-def test_a_card_without_scores_of_the_rainy_pictures_or_damaged_is_not_taken(card):
+def test_a_damaged_card_is_not_taken(card):
     folder, sha256, data, config = card
-    made = make_card(config=config.to_dict())
-    pictures = [dataclasses.replace(p, rainy=None) for p in made.evaluation.pictures]
-    without = dataclasses.replace(made.evaluation, pictures=tuple(pictures))
-    dataclasses.replace(made, evaluation=without).write(folder / "scores.json")
-    assert runs._card(folder, sha256, data, config) is None
     (folder / "scores.json").write_text("{")
     assert runs._card(folder, sha256, data, config) is None
 

@@ -13,6 +13,7 @@ from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.means import paired_difference
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table, protocol_legend
+from jdnet_jax.metrics import PROTOCOLS
 from jdnet_jax.paths import expanded
 from jdnet_jax.published import EDITIONS, PROTOCOL, PROTOCOL_REASON, TABLE_1
 
@@ -117,55 +118,44 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
     count, the edition of the paper, they have rows of their own, which say so.
 
     Args:
-        evaluations: name -> evaluation of the same pairs under the same protocols, at least one.
+        evaluations: name -> evaluation of the same pairs, at least one.
 
     Returns:
         Markdown that ends with a newline.
 
     Raises:
-        ValueError: the pairs or the protocols differ.
+        ValueError: the pairs differ.
     """
     check_same_pairs([(name, e.data) for name, e in evaluations.items()])
-    protocols = {name: e.protocols for name, e in evaluations.items()}
     first = next(iter(evaluations.values()))
-    if any(set(other) != set(first.protocols) for other in protocols.values()):
-        listed = "; ".join(f"{name}: {', '.join(p)}" for name, p in protocols.items())
-        raise ValueError(
-            f"methods are compared under the same protocols, but there are {listed}. Score them "
-            "under the same ones: scores of two protocols do not stand in one row"
-        )
     # The same pairs may go by a path in one card and by their published name in another.
     editions = [e.data.edition for e in evaluations.values()]
     edition = next((e for e in editions if e in EDITIONS.values()), editions[0])
     tables = []
-    for protocol in first.protocols:
+    for protocol in PROTOCOLS:
         columns = _measured(evaluations, edition, protocol)
         if protocol == PROTOCOL:
             columns += _published(edition)
         tables.append(paper_table(columns))
     legend = first.legend(edition=edition, timed=False)
-    if PROTOCOL in first.protocols:
-        references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
-        if edition in EDITIONS.values():
-            legend += (
-                "Which edition the pairs are is told by their count; the paper gives nothing more "
-                "by which they could be told to be its own.\n"
-            )
+    if edition in EDITIONS.values():
         legend += (
-            f"Published: as Table 1 of the JDNet paper prints them, its own and those of others "
-            f"(methods: {references}). {PROTOCOL_REASON}\n"
+            "Which edition the pairs are is told by their count; the paper gives nothing more by "
+            "which they could be told to be its own.\n"
         )
-    else:
-        legend += (
-            f"The published numbers are taken for the protocol `{PROTOCOL}`, under which nothing "
-            "here was scored.\n"
-        )
-    return "\n".join([*tables, f"{legend}\n{protocol_legend(first.protocols)}"])
+    references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
+    legend += (
+        "Published: as Table 1 of the JDNet paper prints them, its own and those of others "
+        f"(methods: {references}). {PROTOCOL_REASON}\n"
+    )
+    return "\n".join([*tables, f"{legend}\n{protocol_legend()}"])
 
 
 def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -> list[Column]:
     first_name, first = next(iter(evaluations.items()))
-    columns = []
+    # The same of all, as the pairs are. Cards may call these differently.
+    (entry,) = first.rainy_column(protocol).entries.values()
+    columns = [Column(name="rainy input", entries={edition: entry})]
     for name, evaluation in evaluations.items():
         (entry,) = evaluation.column(name, protocol).entries.values()
         entries = {edition: entry}
@@ -173,10 +163,6 @@ def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -
             difference = _difference(evaluation, first, protocol)
             entries[f"difference from {first_name}, picture by picture"] = difference
         columns.append(Column(name=name, entries=entries))
-    rainy = next(filter(None, (e.rainy_column(protocol) for e in evaluations.values())), None)
-    if rainy is not None:
-        (entry,) = rainy.entries.values()
-        columns.insert(0, Column(name=rainy.name, entries={edition: entry}))
     return columns
 
 

@@ -7,7 +7,6 @@ from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import files_inside, has_picture_extension, read_rgb
 from jdnet_jax.evaluation.results import Evaluation
 from jdnet_jax.evaluation.scores import (
-    ALL_PROTOCOLS,
     Observe,
     Picture,
     Predict,
@@ -20,8 +19,6 @@ def evaluate_predictions(
     source: PairSource,
     *,
     suffix: str = "",
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     observe: Observe | None = None,
     progress: bool = True,
 ) -> Evaluation:
@@ -37,8 +34,6 @@ def evaluate_predictions(
         directory: the folder.
         source: the pairs, each of which is read once.
         suffix: what the method put between the name and the extension, such as `_derained`.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy input beside the prediction.
         observe: is called with every pair and its prediction, after they were scored.
         progress: draw a progress bar on stderr.
 
@@ -49,16 +44,13 @@ def evaluate_predictions(
         NotADirectoryError: if there is no such folder.
         ValueError: if predictions are missing, belong to no pair or come twice, if a file is no
             8-bit RGB or grey picture, has another size than the clean picture, or is too small for
-            a protocol, if a folder inside cannot be listed, or if a protocol is unknown. The
-            message names the files.
+            a protocol, or if a folder inside cannot be listed. The message names the files.
     """
     only = str(directory)
     return evaluate_folders(
         {only: directory},
         source,
         suffix=suffix,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )[only]
@@ -69,8 +61,6 @@ def evaluate_folders(
     source: PairSource,
     *,
     suffix: str = "",
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     observe: Observe | None = None,
     progress: bool = True,
 ) -> dict[str, Evaluation]:
@@ -80,8 +70,6 @@ def evaluate_folders(
         directories: method -> its folder.
         source: the pairs.
         suffix: as there, of all folders.
-        protocols: as there.
-        score_rainy: as there; each rainy input is scored once.
         observe: is called with every pair and each prediction, after that was scored.
         progress: draw a progress bar on stderr.
 
@@ -103,8 +91,6 @@ def evaluate_folders(
     return score_methods(
         methods,
         source,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )

@@ -1,7 +1,7 @@
 """Scoring a method on a set of pairs."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +22,12 @@ Observe = Callable[[Pair, Picture], None]
 Predict = Callable[[Pair], tuple[Picture, float | None]]
 """Gives the prediction for a pair, and the seconds it took or None."""
 
-ALL_PROTOCOLS = tuple(PROTOCOLS)
-
 
 def evaluate_pairs(
     restore: Restore,
     source: PairSource,
     *,
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     save_to: Path | None = None,
-    overwrite: bool = False,
     observe: Observe | None = None,
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
@@ -43,11 +38,8 @@ def evaluate_pairs(
         restore: maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
             same shape, floats, not necessarily inside [0, 1]: the score clips.
         source: the pairs.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy picture beside the derained one.
-        save_to: a folder for the derained pictures, `NAME.png` in 8 bits; made if it is not there.
-            Under `rgb` and `y` these files score as the pictures in memory did.
-        overwrite: allow `save_to` to hold files already.
+        save_to: a new or empty folder for the derained pictures, `NAME.png` in 8 bits; made if it
+            is not there. Under `rgb` and `y` these files score as the pictures in memory did.
         observe: is called with every pair and its prediction, after they were scored.
         progress: draw a progress bar on stderr.
         clock: seconds of a running clock. What is timed is `restore` and the transfer of its result
@@ -57,16 +49,15 @@ def evaluate_pairs(
         The scores, in the order of the source.
 
     Raises:
-        FileExistsError: if `save_to` holds files and `overwrite` is not set.
+        FileExistsError: if `save_to` holds files.
         TypeError: if `restore` gives no floats.
-        ValueError: if the source is empty, a protocol is unknown, two pairs have one name,
-            `restore` runs out of memory, changes the shape or gives values that are not finite, or
-            a picture is too small for a protocol. The message names the picture.
+        ValueError: if the source is empty, two pairs have one name, `restore` runs out of memory,
+            changes the shape or gives values that are not finite, or a picture is too small for a
+            protocol. The message names the picture.
     """
-    if save_to is not None and save_to.exists() and any(save_to.iterdir()) and not overwrite:
+    if save_to is not None and save_to.exists() and any(save_to.iterdir()):
         raise FileExistsError(
-            f"derained pictures go into a new or empty folder, {save_to} holds files: "
-            "name another one or pass overwrite=True"
+            f"derained pictures go into a new or empty folder, {save_to} holds files: name another"
         )
 
     def predict(pair: Pair) -> tuple[Picture, float | None]:
@@ -98,8 +89,6 @@ def evaluate_pairs(
     return score_methods(
         {only: predict},
         source,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )[only]
@@ -109,20 +98,17 @@ def score_methods(
     methods: Mapping[str, Predict],
     source: PairSource,
     *,
-    protocols: Sequence[str],
-    score_rainy: bool,
     observe: Observe | None,
     progress: bool,
 ) -> dict[str, Evaluation]:
     """Scores the predictions of one or several methods, reading every pair once.
 
-    The fingerprint of the data is taken of the very pixels that are scored.
+    A rainy picture is scored once for all methods. The fingerprint of the data is taken of the very
+    pixels that are scored.
 
     Args:
         methods: name -> what predicts, at least one.
         source: the pairs.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy pictures too, each once for all methods.
         observe: is called with every pair and each prediction, after that was scored.
         progress: draw a progress bar on stderr.
 
@@ -136,15 +122,10 @@ def score_methods(
     """
     if len(source) == 0:
         raise ValueError(f"an evaluation needs at least one pair, {source.edition} has none")
-    unknown = [p for p in protocols if p not in PROTOCOLS]
-    if unknown or not protocols:
-        raise ValueError(
-            f"the protocols are one or more of {', '.join(PROTOCOLS)}; received {list(protocols)}"
-        )
 
     def all_scores(picture: Picture, pair: Pair) -> dict[str, Score]:
         try:
-            return {p: score(picture, pair["clean"], protocol=p) for p in protocols}
+            return {p: score(picture, pair["clean"], protocol=p) for p in PROTOCOLS}
         except ValueError as error:
             raise ValueError(f"{pair['name']} of {source.edition}: {error}") from error
 
@@ -161,7 +142,7 @@ def score_methods(
         names.add(pair["name"])
         digests.append(pair_digest(pair))
         height, width, _ = pair["clean"].shape
-        rainy = all_scores(pair["rainy"], pair) if score_rainy else None
+        rainy = all_scores(pair["rainy"], pair)
         for method, predict in methods.items():
             prediction, seconds = predict(pair)
             pictures[method].append(
@@ -180,6 +161,5 @@ def score_methods(
         sizes.add((height, width))
     data = joined(source.edition, digests)
     return {
-        method: Evaluation(data=data, protocols=tuple(protocols), pictures=tuple(scores))
-        for method, scores in pictures.items()
+        method: Evaluation(data=data, pictures=tuple(scores)) for method, scores in pictures.items()
     }

@@ -1,6 +1,6 @@
 """Tables in the shape of the paper's Table 1: methods as columns, data sets as rows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jdnet_jax.metrics import PROTOCOLS
@@ -110,9 +110,9 @@ def markdown_table(lines: Sequence[Sequence[str]], *, text_columns: Collection[i
     )
 
 
-def protocol_legend(protocols: Iterable[str]) -> str:
+def protocol_legend() -> str:
     """What each protocol means, as a Markdown list."""
-    return "".join(f"- {p}: {PROTOCOLS[p].description}.\n" for p in protocols)
+    return "".join(f"- {name}: {p.description}.\n" for name, p in PROTOCOLS.items())
 
 
 def markdown_text(text: str) -> str:

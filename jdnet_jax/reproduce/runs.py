@@ -15,7 +15,6 @@ from jdnet_jax.data.sources import content_hashes
 from jdnet_jax.evaluation import Card, CardError, DataFingerprint, data_fingerprint, read_card
 from jdnet_jax.evaluation.command import open_test_pairs
 from jdnet_jax.pretrained import load_variables
-from jdnet_jax.published import PROTOCOL
 from jdnet_jax.reproduce.configs import CLONE, config_words, resolved
 from jdnet_jax.training.checkpoint_folders import CheckpointError
 from jdnet_jax.training.checkpoints import Checkpoints
@@ -176,8 +175,6 @@ def _card(output: Path, sha256: str, data: DataFingerprint, config: ConfigDict) 
         and card.weights.sha256 == sha256
         and card.evaluation.data.sha256 == data.sha256
         and card.config.get("dtype") == config.dtype
-        and PROTOCOL in card.evaluation.protocols
-        and card.evaluation.rainy_means() is not None
     )
     return card if same else None
 
