@@ -7,12 +7,11 @@ import warnings
 import numpy as np
 import pytest
 import tifffile
-from picture_folders import darker, files, identity, never, picture, tree
+from picture_folders import darker, derain_files, files, identity, never, picture, tree
 from PIL import Image
 
 from jdnet_jax import derain_batch as module
 from jdnet_jax.derain_batch import run_plan
-from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.pictures import thread_warnings
 
