@@ -51,7 +51,8 @@ def run() -> None:
     """Trains; signals are listened to."""
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import Stopped, join, silence_orbax, train
+    from jdnet_jax.orbax_tools import silence_orbax
+    from jdnet_jax.training import Stopped, join, train
 
     silence_orbax()
     # Going on with a training does not compile its step again.

@@ -12,12 +12,12 @@ import numpy as np
 
 from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
+from jdnet_jax.orbax_tools import quiet_reading
 from jdnet_jax.paths import expanded
 from jdnet_jax.weights.files import (
     WeightsError,
     bundled_names,
     check_variables,
-    quiet_reading,
     read_weights,
 )
 
@@ -78,22 +78,20 @@ def load_model(
     path: str | Path,
     *,
     dtype: Any = np.float32,
-    attention_form: str = "rows",
     position_size: int | None = None,
 ) -> JDNet:
     """A trained network in inference mode.
 
     Args:
-        path: As for `load_variables`.
+        path: As for `load_trained`.
         dtype: Type of activations.
-        attention_form: As for `jdnet_jax.create_model`.
         position_size: Takes the place of the weights' own, see `Description`: 64 keeps the step
             between coordinates that a network learned on crops of 64x64.
     """
     description, variables = load_variables(path)
     if position_size is not None:
         description = dataclasses.replace(description, position_size=position_size)
-    compute = Compute(dtype=dtype, attention_form=attention_form)
+    compute = Compute(dtype=dtype)
     return fill(abstract_model(description, compute), variables)
 
 

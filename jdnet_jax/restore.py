@@ -120,7 +120,7 @@ class Restorer:
 
         Args:
             path: A name of bundled weights, a safetensors file, an export, a run directory or one
-                of its checkpoints; see `jdnet_jax.pretrained.load_variables`.
+                of its checkpoints; see `jdnet_jax.pretrained.load_trained`.
             dtype: Type of activations; bfloat16 is faster where the hardware has it.
             position_size: See `jdnet_jax.pretrained.load_model`.
             tile: See `Restorer`.

@@ -65,7 +65,7 @@ def evaluate(
         config: The settings of `configs/default.py`; the pairs and their rain are read from it. The
             network's description is that of the weights, but for `model.position_size`, which
             holds where it is not 0.
-        weights: See `jdnet_jax.pretrained.load_variables`.
+        weights: See `jdnet_jax.pretrained.load_trained`.
         predictions: A folder of predictions. Without either of the two, the bundled weights that
             `DEFAULT_WEIGHTS` names are scored.
         suffix: What the predictions' names have after the pair's.

@@ -11,13 +11,12 @@ from jdnet_jax.pictures.formats import (
     readable_formats,
 )
 from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
-from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
+from jdnet_jax.pictures.read import read_picture
 from jdnet_jax.pictures.read_16bit import stored_bits
 from jdnet_jax.pictures.thread_warnings import thread_warnings
 from jdnet_jax.pictures.write import check_output, write_picture
 
 __all__ = [
-    "SMALLEST_SIDE",
     "JpegSettings",
     "Picture",
     "PictureError",

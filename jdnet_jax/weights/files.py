@@ -7,15 +7,12 @@ takes a quarter of a second, so it is left to those who need it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import safetensors
@@ -23,10 +20,8 @@ import safetensors.numpy
 
 from jdnet_jax.messages import one_line, reason
 from jdnet_jax.models import Compute, Description, abstract_model, split_variables
+from jdnet_jax.orbax_tools import alone, quiet_reading
 from jdnet_jax.whole_files import unfinished, write_whole
-
-if TYPE_CHECKING:
-    import orbax.checkpoint as ocp
 
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
@@ -44,20 +39,6 @@ class WeightsError(ValueError):
 def bundled_names() -> list[str]:
     """Names of the weights that come with the package."""
     return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
-
-
-def alone() -> ocp.options.MultiprocessingOptions:
-    """Has orbax work for this process by itself, where several have joined.
-
-    By default it waits for all processes at several points: for minutes where one failed, and into
-    the midst of other collectives where one does not write or read at all.
-    """
-    import orbax.checkpoint as ocp
-
-    me = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
-    )
 
 
 def export_weights(
@@ -157,25 +138,6 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
             f"{weights_sha256(variables)}, and should be {one_line(sha256)[:64]}. {_AGAIN}"
         )
     return description, variables
-
-
-@contextlib.contextmanager
-def quiet_reading() -> Iterator[None]:
-    """For reading with orbax, so that one damaged file is told once.
-
-    Once a read has failed, orbax closes the event loop that the others are waited for in, and each
-    of these complains on stderr, page after page, also after the failure was dealt with. So the
-    hook that leaves these complaints out is taken away only after a success.
-    """
-    before = sys.unraisablehook
-
-    def hook(complaint: sys.UnraisableHookArgs) -> None:
-        if "Event loop is closed" not in str(complaint.exc_value):
-            before(complaint)
-
-    sys.unraisablehook = hook
-    yield
-    sys.unraisablehook = before
 
 
 def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
