@@ -214,7 +214,7 @@ def test_train_and_score_scores_anew_on_other_pairs(tmp_path, finished, settings
     def score(sha256):
         data = DataFingerprint(sha256=sha256, **DATA)
         tests = {"pairs": runs.ScoredOn({"test_pairs": "x", "seed": "0"}, data)}
-        return runs.train_and_score("small", settings, tmp_path / "run", steps=9, tests=tests)
+        return runs.train_and_score("small", settings, tmp_path / "run", tests=tests)
 
     def card_of(sha256):
         data = DataFingerprint(sha256=sha256, **DATA)

@@ -137,7 +137,7 @@ def test_train_stops_at_a_loss_that_is_not_finite(tmp_path, monkeypatch):
             assert str(name) in str(caught.value)
     checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
     assert checkpoints.latest_step() == 4
-    state, _, _ = checkpoints.restore(4, whole_state(monkeypatch))
+    state = checkpoints.restore(4, whole_state(monkeypatch))
     assert all(np.isfinite(v).all() for v in state["params"].values())
 
 

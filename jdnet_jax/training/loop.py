@@ -199,7 +199,7 @@ def _train(
             return step % every == 0 or step == config.train_steps
 
         # A step at which it was stopped can have become the last by another train_steps.
-        ends_here = first == config.train_steps and checkpoints.scores(first) is None
+        ends_here = first == config.train_steps and checkpoints.record(first).scores is None
         if position is not None and (position.validation_due or ends_here):
             if is_first():
                 take_back_validation(workdir, first)

@@ -78,7 +78,7 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
     assert step is not None
     try:
         variables, saved = checkpoints.restore_model(step)
-        scores = checkpoints.scores(step)
+        scores = checkpoints.record(step).scores
     except CheckpointError as error:
         raise CheckpointError(
             f"the best checkpoint cannot be exported: {error}. Move "
