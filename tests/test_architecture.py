@@ -20,9 +20,11 @@ MAY_IMPORT = {
     "programs": set(),
     "orbax_tools": set(),
     "weights": {"models", "orbax_tools"},
+    "environment": set(),
     "training": {
         "compiled",
         "data",
+        "environment",
         "heap",
         "leaving",
         "losses",
@@ -43,13 +45,13 @@ MAY_IMPORT = {
     "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
     "evaluation": {
         "data",
+        "environment",
         "memory",
         "metrics",
         "models",
         "pretrained",
         "published",
         "restore",
-        "training",
         "weights",
     },
     "derain_plan": {"pictures"},
@@ -63,14 +65,14 @@ MAY_IMPORT = {
         "pretrained",
         "restore",
     },
-    "export_weights": {"pretrained", "weights"},
-    "import_authors": {"export_weights", "interop", "weights"},
-    "export_authors": {"interop", "pretrained"},
+    "export_weights": {"models", "pretrained", "weights"},
+    "import_authors": {"interop", "models", "weights"},
+    "export_authors": {"interop", "models", "pretrained"},
     "check_data": {"data"},
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
 # These stand on nothing, and every part may use them.
-TOOLS = {"messages", "paths", "revision", "whole_files"}
+TOOLS = {"messages", "paths", "whole_files"}
 EVERYTHING = {"__init__", "__main__", "cli"}
 
 
@@ -130,6 +132,14 @@ def test_training_loads_no_tensorflow():
     code = (
         "import sys, jdnet_jax.training, jdnet_jax.evaluation.command;"
         "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_evaluating_loads_no_training():
+    code = (
+        "import sys, jdnet_jax.evaluation.command;"
+        "assert not {'jdnet_jax.training', 'tensorboardX', 'orbax'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 

@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 import jdnet_jax
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
+from jdnet_jax.environment import environment
 from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
 from jdnet_jax.evaluation.compare import (
     check_same_names,
@@ -39,7 +40,6 @@ from jdnet_jax.models import Compute, JDNet, abstract_model, fill
 from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.restore import Restorer
-from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
 from jdnet_jax.whole_files import unfinished, write_whole
 

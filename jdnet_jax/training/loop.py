@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import platform
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,15 +14,15 @@ from ml_collections import ConfigDict
 from jdnet_jax.data.pairs import InMemoryPairs
 from jdnet_jax.data.pipeline import training_batches
 from jdnet_jax.data.sources import TrainingData, content_hashes, rain_style
+from jdnet_jax.environment import environment
 from jdnet_jax.heap import give_back_freed_memory
 from jdnet_jax.leaving import Leaving, Stopped
 from jdnet_jax.losses import loss_function
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
 from jdnet_jax.models.growth import grow
-from jdnet_jax.models.variables import split_variables
+from jdnet_jax.models.variables import count_parameters, split_variables
 from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import load_variables
-from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
 from jdnet_jax.training.metrics_log import take_back_validation
@@ -247,27 +244,6 @@ def _train(
     return scores
 
 
-def environment() -> dict[str, Any]:
-    """What the run ran on: versions and devices, and the commit where that is known."""
-    packages = ("jdnet_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # run from a clone, without being installed
-    devices = jax.devices()
-    commit = revision()
-    return {
-        **({"revision": commit} if commit else {}),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "devices": f"{len(devices)} x {devices[0].device_kind}",
-        "processes": jax.process_count(),
-        "versions": versions,
-    }
-
-
 def _first_values(
     config: ConfigDict, description: Description, model: JDNet
 ) -> tuple[Mapping[str, np.ndarray], str]:
@@ -286,7 +262,7 @@ def _first_values(
 
 
 def _introduction(config: ConfigDict, data: TrainingData, state: TrainState, origin: str) -> str:
-    count = sum(np.size(v) for v in state["params"].values())
+    count = count_parameters(state["params"])
     sources = [] if data.pairs is None else [data.pairs.edition]
     if data.photographs is not None:
         sources.append(f"rain drawn on {len(data.photographs)} photographs")
