@@ -18,6 +18,12 @@ def one_line(text: str) -> str:
     )
 
 
+def error_line(program: str, error: BaseException) -> str:
+    """The one line with which a program ends: its name, and what the error says."""
+    told = one_line(str(error).replace("\n", " ")) or type(error).__name__
+    return f"{program}: error: {told}"
+
+
 def reason(error: BaseException) -> str:
     """What an error of a library says, in a line of at most 200 characters to put into another."""
     return one_line(" ".join(str(error).split()))[:200] or type(error).__name__
