@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import threading
 from collections.abc import Iterator
@@ -302,8 +303,6 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
 
 def _canvas_side(side: int, unit: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, ... units, two to an octave."""
-    length = unit
-    while length < side:
-        middle = length + length // 2 // unit * unit
-        length = middle if length < middle and side <= middle else 2 * length
-    return length
+    octaves = (2**octave for octave in itertools.count())
+    steps = (count for octave in octaves for count in (octave, octave * 3 // 2))
+    return next(unit * count for count in steps if unit * count >= side)
