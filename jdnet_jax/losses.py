@@ -1,4 +1,4 @@
-"""The training losses: of Table 3 negative SSIM (Section 3.5, Equation 15), MAE and MSE; a mixture.
+"""The training losses of Table 3 (negative SSIM, section 3.5, Eq. 15; MAE; MSE), and a mixture.
 
 Every loss takes the network's output and the clean pictures, `[b, h, w, 3]` in [0, 1], and gives
 the mean over the batch as a scalar. The output is **not** clipped to [0, 1]: neither did the

@@ -33,8 +33,8 @@ class Weights:
         path: as it was named.
         sha256: of its variables, see `jdnet_jax.weights.weights_sha256`.
         network: the description that it is built from.
-        training: the settings that it was trained with; None where the weights do not tell, which
-            those of a run do and exports do not.
+        training: The settings of its training, recorded in a run's checkpoints; None for other
+            weights.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Card:
         command: the command line, by words.
         config: the settings that the evaluation read; how a network was trained is in `weights`.
         environment: versions, devices and, run from a clone, the commit of the program, see
-            `jdnet_jax.training.loop.environment`.
+            `jdnet_jax.environment.environment`.
     """
 
     evaluation: Evaluation

@@ -75,7 +75,8 @@ class SelfAttention(nnx.Module):
             lean, `"patches"` spells the equations out; they agree to rounding.
 
     Attributes:
-        ahead: How the program is compiled that it will be part of; see `attend_rows`.
+        ahead: Whether `attend_rows` cuts rows a step ahead; depends on how the whole program is
+            compiled.
     """
 
     def __init__(self, description: Description, compute: Compute) -> None:

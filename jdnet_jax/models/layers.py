@@ -200,7 +200,8 @@ def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
 def average_pool(x: jax.Array, window: int) -> jax.Array:
     """Mean over windows side by side, [b, h, w, c] to [b, h // window, w // window, c].
 
-    Remainder rows and columns are dropped, as PyTorch's AvgPool2d does.
+    Remainder rows and columns are dropped, as PyTorch's AvgPool2d does. `nnx.avg_pool` gives the
+    same, but its gradient takes 13 times as long on CPU.
     """
     b, h, w, c = x.shape
     rows, columns = h // window, w // window

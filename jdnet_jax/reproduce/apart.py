@@ -1,4 +1,4 @@
-"""That nothing is trained on which the scores are then taken on."""
+"""Refuses training data that shares photographs with the test pairs."""
 
 from __future__ import annotations
 
