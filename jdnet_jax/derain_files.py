@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from jdnet_jax.derain_batch import Restore, Summary, run_plan
 from jdnet_jax.derain_plan import plan_derain
+from jdnet_jax.messages import counted
 from jdnet_jax.pictures import Samples
 
 AT_ONCE = 2
@@ -142,8 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(summary: Summary, output: Path) -> str:
     """The summary as a sentence: '12 pictures derained into out, 3 skipped (2 hidden, ...)'."""
-    count = len(summary.done)
-    parts = [f"{count} picture{'' if count == 1 else 's'} derained into {output}"]
+    parts = [f"{counted(len(summary.done), 'picture')} derained into {output}"]
     if summary.skipped:
         reasons = Counter(reason for _, reason in summary.skipped)
         told = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))

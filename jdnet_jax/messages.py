@@ -25,8 +25,18 @@ def error_line(program: str, error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a library says, in a line of at most 200 characters to put into another."""
-    return one_line(" ".join(str(error).split()))[:200] or type(error).__name__
+    """What an error says, in a line of at most 300 characters to put into another.
+
+    Where it is longer its middle is left out: tensorstore begins with long paths and ends with the
+    reason.
+    """
+    text = one_line(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 _BREAKING = ("Cc", "Zl", "Zp")  # control characters, and Unicode's line and paragraph separators

@@ -26,6 +26,7 @@ from PIL import Image
 from jdnet_jax.data.pairs import Pair
 from jdnet_jax.evaluation.card import Card
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
+from jdnet_jax.messages import counted
 from jdnet_jax.metrics import PROTOCOLS, Score, to_8_bits
 from jdnet_jax.published import PROTOCOL
 from jdnet_jax.whole_files import write_whole
@@ -214,7 +215,7 @@ def _means_table(evaluation: Evaluation, title: str) -> str:
         '<div class="wide means" role="region" aria-labelledby="means" tabindex="0">\n<table>\n'
         f'<thead>\n<tr><th rowspan="2" scope="col">method</th>{groups}</tr>\n'
         f"<tr>{metrics}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>\n"
-        f"<p>Means over {count} picture{'' if count == 1 else 's'}{errors}.</p>"
+        f"<p>Means over {counted(count, 'picture')}{errors}.</p>"
     )
 
 

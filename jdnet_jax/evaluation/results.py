@@ -16,6 +16,7 @@ from jdnet_jax.evaluation.tables import (
     paper_table,
     protocol_legend,
 )
+from jdnet_jax.messages import counted
 from jdnet_jax.metrics import PROTOCOLS, Score
 from jdnet_jax.whole_files import write_whole
 
@@ -113,7 +114,7 @@ class Evaluation:
             Markdown that ends with a newline.
         """
         count = len(self.pictures)
-        lines = [f"Means over {count} picture{'' if count == 1 else 's'}"]
+        lines = [f"Means over {counted(count, 'picture')}"]
         lines[0] += ", ± the standard error of the mean." if count > 1 else "."
         called = markdown_text(edition or self.data.edition)
         lines.append(f"Pairs: {called}; sha256 {self.data.sha256}.")

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jdnet_jax.data.findings import counted
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pair_checks import Picture
 from jdnet_jax.data.pair_names import few
 from jdnet_jax.data.photographs import FolderPhotographs
 from jdnet_jax.data.shared_scenes import Fingerprint, find_shared, fingerprint
+from jdnet_jax.messages import counted
 
 _NUM_THREADS = 4
 

@@ -11,6 +11,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from jdnet_jax.messages import reason
 from jdnet_jax.orbax_tools import alone
 from jdnet_jax.training.checkpoint_folders import (
     BEST_METRIC,
@@ -23,7 +24,6 @@ from jdnet_jax.training.checkpoint_folders import (
     read_record,
     reading,
     replaced,
-    short,
     steps_in,
     tidy,
 )
@@ -144,7 +144,7 @@ class Checkpoints:
         except Exception as error:  # of orbax, tensorstore or the system
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self._directory} "
-                f"({short(error)}); those before it are as they were. Look at the disk, then "
+                f"({reason(error)}); those before it are as they were. Look at the disk, then "
                 "give the same command again"
             ) from error
 
