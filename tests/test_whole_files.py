@@ -204,7 +204,7 @@ WRITE_THEMSELVES = {
     "whole_files.py": {"open"},
     "weights/files.py": {"write_text"},  # into an unfinished folder
     "training/metrics_log.py": {"open"},  # appends
-    "training/report.py": {"FileHandler"},  # appends
+    "training/run_log.py": {"FileHandler"},  # appends
     "training/tensorboard.py": {"EventsWriter"},  # appends
     "training/finite.py": {"savez_compressed"},  # into memory
     "pictures/read.py": {"open"},  # the null device

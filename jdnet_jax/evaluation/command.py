@@ -34,7 +34,7 @@ from jdnet_jax.evaluation.output_folder import (
 )
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, Views, write_report
-from jdnet_jax.evaluation.scores import Restore, evaluate_pairs
+from jdnet_jax.evaluation.scores import RestoreFloat, evaluate_pairs
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import Compute, JDNet, abstract_model, fill
 from jdnet_jax.paths import expanded
@@ -209,7 +209,7 @@ def _write(folder: Path, card: Card, views: Mapping[str, Views], label: str) -> 
     write_report(folder / "report.html", card, views, title=label)
 
 
-def _whole(model: JDNet) -> Restore:
+def _whole(model: JDNet) -> RestoreFloat:
     """Derains pictures whole, or raises a MemoryError.
 
     Tiles leave seams, and no score shall depend on how much memory happens to be free.

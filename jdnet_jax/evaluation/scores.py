@@ -17,14 +17,14 @@ from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
 from jdnet_jax.whole_files import write_whole
 
 Picture = npt.NDArray[np.generic]
-Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
+RestoreFloat = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
 Observe = Callable[[Pair, Picture], None]
 Predict = Callable[[Pair], tuple[Picture, float | None]]
 """Gives the prediction for a pair, and the seconds it took or None."""
 
 
 def evaluate_pairs(
-    restore: Restore,
+    restore: RestoreFloat,
     source: PairSource,
     *,
     save_to: Path | None = None,

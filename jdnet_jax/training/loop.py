@@ -21,9 +21,9 @@ from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
 from jdnet_jax.training.metrics_log import take_back_validation
 from jdnet_jax.training.processes import check_same, gather, is_first, together
-from jdnet_jax.training.report import Report
 from jdnet_jax.training.resume import Position, restore_newest
 from jdnet_jax.training.run_directory import export_best, run_directory, write_json
+from jdnet_jax.training.run_log import RunLog
 from jdnet_jax.training.settings import check_same_training
 from jdnet_jax.training.setup import set_up
 from jdnet_jax.training.state import TrainState, best_parameters
@@ -96,14 +96,14 @@ def _train(
 
     with (
         Leaving() as leaving,
-        Report(
+        RunLog(
             workdir, first_step=first, train_steps=config.train_steps, quiet=not is_first()
-        ) as report,
+        ) as run_log,
     ):
         for remark in remarks:
-            report.say(remark)
+            run_log.say(remark)
         begun = f"from {setup.origin}" if position is None else f"going on from step {first}"
-        report.say(_introduction(config, setup.data, host_state, begun))
+        run_log.say(_introduction(config, setup.data, host_state, begun))
         checked = FiniteSteps(workdir)
         # Metrics of the steps since the last line of the log.
         window: list[dict[str, float]] = [] if position is None else position.window
@@ -120,7 +120,7 @@ def _train(
                     )
                 if validated is not None:
                     scores, shown = validated
-                    report.validation(step, scores, shown)
+                    run_log.validation(step, scores, shown)
             here = Position(
                 batches=setup.batches.get_state(),
                 window=window,
@@ -152,7 +152,7 @@ def _train(
             )
             # The step before is looked at while the device computes this one.
             window += checked.next(step, batch, metrics)
-            report.advance()
+            run_log.advance()
             timed += 1
             leaving.saves = True
 
@@ -165,7 +165,7 @@ def _train(
             if log:
                 scalars = {k: float(np.mean([v[k] for v in window])) for k in window[0]}
                 scalars["learning_rate"] = float(setup.schedule(step - 1))
-                report.training(step, scalars, speed=timed / (time.perf_counter() - started))
+                run_log.training(step, scalars, speed=timed / (time.perf_counter() - started))
                 window, timed, started = [], 0, time.perf_counter()
             if save or stop:
                 waited = time.perf_counter()
@@ -179,7 +179,7 @@ def _train(
             best = export_best(checkpoints, workdir) if is_first() else None
         checkpoints.close()
         scores = gather(best)[0]
-        report.say(
+        run_log.say(
             f"done: best checkpoint {workdir / 'checkpoints' / str(scores['step'])}, validation "
             f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}; weights in "
             f"{workdir / 'weights'}"
