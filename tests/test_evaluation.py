@@ -101,7 +101,7 @@ def test_evaluate_pairs_saves_into_no_folder_that_holds_files(source, tmp_path):
 def test_evaluate_pairs_names_the_picture_in_errors(source):
     with pytest.raises(ValueError, match=r"001: restoring keeps the shape \[12, 14, 3\]"):
         evaluate_pairs(lambda x: x[1:], source, progress=False)
-    with pytest.raises(TypeError, match=r"001: restoring gives floats in .* received uint8"):
+    with pytest.raises(TypeError, match=r"001: restoring gives floats in .* got uint8"):
         evaluate_pairs(lambda x: x.astype(np.uint8), source, progress=False)
     with pytest.raises(ValueError, match=r"b/003 of test, flat pictures: .* 132 NaN"):
         evaluate_pairs(
@@ -110,7 +110,7 @@ def test_evaluate_pairs_names_the_picture_in_errors(source):
             progress=False,
         )
     small = Pairs([pair("tiny", 2, 1, height=8)])
-    with pytest.raises(ValueError, match=r"tiny of .*at least 11x11 pixels, received 14x8"):
+    with pytest.raises(ValueError, match=r"tiny of .*at least 11x11 pixels, got 14x8"):
         evaluate_pairs(brighter_by(0), small, progress=False)
 
 

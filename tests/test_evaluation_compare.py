@@ -156,7 +156,7 @@ def test_paper_table_is_aligned_markdown():
         "| other set | PSNR, dB |            - |  29.46 |",
         "|           | SSIM     |            - |  0.899 |",
     ]
-    with pytest.raises(ValueError, match="a name each, received ours, ours"):
+    with pytest.raises(ValueError, match="a name each, got ours, ours"):
         paper_table([columns[0], columns[0]])
     with pytest.raises(ValueError, match="at least one column"):
         paper_table([])
@@ -182,7 +182,7 @@ def test_named_splits_names_from_paths(tmp_path):
     for entry in ("=x", "x=", ""):
         with pytest.raises(ValueError, match="PATH or NAME=PATH"):
             named([entry])
-    with pytest.raises(ValueError, match="a name each, received c, c; give NAME=PATH"):
+    with pytest.raises(ValueError, match="a name each, got c, c; give NAME=PATH"):
         named([f"{tmp_path}/c", f"c={tmp_path}/a=b"])
     with pytest.raises(ValueError, match="nothing to compare"):
         named([])

@@ -30,9 +30,9 @@ class Weights:
     """The network that was scored.
 
     Attributes:
-        path: as it was named.
+        path: As it was named.
         sha256: of its variables, see `jdnet_jax.weights.weights_sha256`.
-        network: the description that it is built from.
+        network: The description that it is built from.
         training: The settings of its training, recorded in a run's checkpoints; None for other
             weights.
     """
@@ -48,12 +48,12 @@ class Card:
     """Scores, and what they are the scores of.
 
     Attributes:
-        evaluation: the pairs' fingerprint, every picture's scores.
-        weights: the network; None where pictures of another method were scored.
-        predictions: the folder of those pictures; None where a network was scored.
-        command: the command line, by words.
-        config: the settings that the evaluation read; how a network was trained is in `weights`.
-        environment: versions, devices and, run from a clone, the commit of the program, see
+        evaluation: The pairs' fingerprint, every picture's scores.
+        weights: The network; None where pictures of another method were scored.
+        predictions: The folder of those pictures; None where a network was scored.
+        command: The command line, by words.
+        config: The settings that the evaluation read; how a network was trained is in `weights`.
+        environment: Versions, devices and, run from a clone, the commit of the program, see
             `jdnet_jax.environment.environment`.
     """
 
@@ -116,10 +116,10 @@ def read_card(path: Path) -> Card:
     word, those of this version of the program.
 
     Args:
-        path: the file, or the output folder of an evaluation.
+        path: The file, or the output folder of an evaluation.
 
     Raises:
-        CardError: there is no card, or it is damaged; the message names the file.
+        CardError: There is no card, or it is damaged; the message names the file.
     """
     file = path / CARD_FILE if path.is_dir() else path
     try:

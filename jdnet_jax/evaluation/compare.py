@@ -33,8 +33,8 @@ def named(entries: Sequence[str]) -> list[Named]:
     """Reads `NAME=PATH`, or `PATH`, which is called as its last part is.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
-        ValueError: there are no entries, one has no name, or two have the same.
+        FileNotFoundError: There is nothing at a path.
+        ValueError: There are no entries, one has no name, or two have the same.
     """
     if not entries:
         raise ValueError("there is nothing to compare; name result cards or folders of predictions")
@@ -45,7 +45,7 @@ def named(entries: Sequence[str]) -> list[Named]:
             # "." has no name of its own. Not where links lead: a link may be what gives the name.
             name, path = Path(os.path.abspath(entry)).name, entry
         if not name or not path:
-            raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
+            raise ValueError(f"an entry to compare is PATH or NAME=PATH, got {entry!r}")
         method = Named(name, expanded(path))
         if not method.path.exists():
             raise FileNotFoundError(
@@ -56,7 +56,7 @@ def named(entries: Sequence[str]) -> list[Named]:
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"what is compared has a name each, received {', '.join(names)}; give NAME=PATH"
+            f"what is compared has a name each, got {', '.join(names)}; give NAME=PATH"
         )
     return methods
 
@@ -65,7 +65,7 @@ def read_cards(methods: Sequence[Named]) -> dict[str, Evaluation]:
     """The evaluations of those methods that are cards.
 
     Raises:
-        CardError: a file that is none.
+        CardError: A file that is none.
     """
     return {m.name: read_card(m.path).evaluation for m in methods if m.is_card()}
 
@@ -74,10 +74,10 @@ def check_same_pairs(data: Sequence[tuple[str, DataFingerprint]]) -> None:
     """Refuses methods that were scored on different pairs.
 
     Args:
-        data: each method's name and the fingerprint of its pairs.
+        data: Each method's name and the fingerprint of its pairs.
 
     Raises:
-        ValueError: two fingerprints differ; the message says whose.
+        ValueError: Two fingerprints differ; the message says whose.
     """
     if len({fingerprint.sha256 for _, fingerprint in data}) > 1:
         listed = "; ".join(
@@ -94,11 +94,11 @@ def check_same_names(evaluations: Mapping[str, Evaluation], source: PairSource) 
     """Refuses pairs that have other names than those scored; decodes no picture.
 
     Args:
-        evaluations: name -> evaluation.
-        source: the pairs that other methods are to be scored on.
+        evaluations: Name -> evaluation.
+        source: The pairs that other methods are to be scored on.
 
     Raises:
-        ValueError: the names differ; the message says whose.
+        ValueError: The names differ; the message says whose.
     """
     names = {source.name(index) for index in range(len(source))}
     for method, evaluation in evaluations.items():
@@ -118,13 +118,13 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
     count, the edition of the paper, they have rows of their own, which say so.
 
     Args:
-        evaluations: name -> evaluation of the same pairs, at least one.
+        evaluations: Name -> evaluation of the same pairs, at least one.
 
     Returns:
         Markdown that ends with a newline.
 
     Raises:
-        ValueError: the pairs differ.
+        ValueError: The pairs differ.
     """
     check_same_pairs([(name, e.data) for name, e in evaluations.items()])
     first = next(iter(evaluations.values()))

@@ -31,20 +31,20 @@ def evaluate_predictions(
     of a picture, such as a README or a table, are no predictions.
 
     Args:
-        directory: the folder.
-        source: the pairs, each of which is read once.
-        suffix: what the method put between the name and the extension, such as `_derained`.
-        observe: is called with every pair and its prediction, after they were scored.
-        progress: draw a progress bar on stderr.
+        directory: The folder.
+        source: The pairs, each of which is read once.
+        suffix: What the method put between the name and the extension, such as `_derained`.
+        observe: Is called with every pair and its prediction, after they were scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         The scores, without times, in the order of the source.
 
     Raises:
-        NotADirectoryError: if there is no such folder.
-        ValueError: if predictions are missing, belong to no pair or come twice, if a file is no
-            8-bit RGB or grey picture, has another size than the clean picture, or is too small for
-            a protocol, or if a folder inside cannot be listed. The message names the files.
+        NotADirectoryError: There is no such folder.
+        ValueError: Predictions are missing, belong to no pair or come twice; a file is no 8-bit RGB
+            or grey picture, has another size than the clean picture, or is too small for a
+            protocol; or a folder inside cannot be listed. The message names the files.
     """
     only = str(directory)
     return evaluate_folders(
@@ -67,18 +67,18 @@ def evaluate_folders(
     """Scores several methods' folders as `evaluate_predictions` does one, reading each pair once.
 
     Args:
-        directories: method -> its folder.
-        source: the pairs.
-        suffix: as there, of all folders.
-        observe: is called with every pair and each prediction, after that was scored.
-        progress: draw a progress bar on stderr.
+        directories: Method -> its folder.
+        source: The pairs.
+        suffix: As there, of all folders.
+        observe: Is called with every pair and each prediction, after that was scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         Method -> its scores.
 
     Raises:
-        NotADirectoryError: as there.
-        ValueError: as there.
+        NotADirectoryError: As there.
+        ValueError: As there.
     """
     names = [source.name(index) for index in range(len(source))]
     methods = {

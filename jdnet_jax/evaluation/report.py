@@ -66,10 +66,10 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
     """Writes the page, over a file that is there; its folder exists.
 
     Args:
-        path: the file.
-        card: what is reported on.
-        views: the pictures of every pair by name, see `Album`.
-        title: what to call the predictions.
+        path: The file.
+        card: What is reported on.
+        views: The pictures of every pair by name, see `Album`.
+        title: What to call the predictions.
     """
     evaluation = card.evaluation
     ranked = _ranked(evaluation)

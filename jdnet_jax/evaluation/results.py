@@ -26,13 +26,13 @@ class PictureScores:
     """The scores of one picture.
 
     Attributes:
-        name: the name of the pair.
-        height: pixels.
-        width: pixels.
-        prediction: protocol -> score of the prediction.
-        rainy: protocol -> score of the rainy input.
-        seconds: what restoring this picture took; None where nothing was restored.
-        first_of_size: no picture of this size came before, so that `seconds` may hold the
+        name: The name of the pair.
+        height: Pixels.
+        width: Pixels.
+        prediction: Protocol -> score of the prediction.
+        rainy: Protocol -> score of the rainy input.
+        seconds: What restoring this picture took; None where nothing was restored.
+        first_of_size: No picture of this size came before, so that `seconds` may hold the
             compilation for it.
     """
 
@@ -50,8 +50,8 @@ class Evaluation:
     """The scores of a set of pairs, under each of `jdnet_jax.metrics.PROTOCOLS`.
 
     Attributes:
-        data: which pairs.
-        pictures: one entry per pair, in the order of the source; at least one.
+        data: Which pairs.
+        pictures: One entry per pair, in the order of the source; at least one.
     """
 
     data: DataFingerprint
@@ -94,7 +94,7 @@ class Evaluation:
         """The means as Markdown, one table in the shape of the paper's Table 1 per protocol.
 
         Args:
-            label: what to call the predictions, such as the name of the method. The rainy inputs
+            label: What to call the predictions, such as the name of the method. The rainy inputs
                 stand to the left of them.
 
         Returns:
@@ -107,8 +107,8 @@ class Evaluation:
         """What stands under the tables about the pairs, the errors and the time.
 
         Args:
-            edition: what to call the pairs instead.
-            timed: tell the time, where it was taken.
+            edition: What to call the pairs instead.
+            timed: Tell the time, where it was taken.
 
         Returns:
             Markdown that ends with a newline.
@@ -132,7 +132,7 @@ class Evaluation:
         where nothing was restored) and `first_of_size` (1 or 0). Infinite PSNR is `inf`.
 
         Args:
-            path: the file; its folder exists.
+            path: The file; its folder exists.
         """
         columns = [
             f"{prefix}{protocol}_{metric}"

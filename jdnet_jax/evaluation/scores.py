@@ -35,23 +35,23 @@ def evaluate_pairs(
     """Restores the rainy picture of every pair once, and scores it under every protocol.
 
     Args:
-        restore: maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
+        restore: Maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
             same shape, floats, not necessarily inside [0, 1]: the score clips.
-        source: the pairs.
-        save_to: a new or empty folder for the derained pictures, `NAME.png` in 8 bits; made if it
+        source: The pairs.
+        save_to: A new or empty folder for the derained pictures, `NAME.png` in 8 bits; made if it
             is not there. Under `rgb` and `y` these files score as the pictures in memory did.
-        observe: is called with every pair and its prediction, after they were scored.
-        progress: draw a progress bar on stderr.
-        clock: seconds of a running clock. What is timed is `restore` and the transfer of its result
+        observe: Is called with every pair and its prediction, after they were scored.
+        progress: Draw a progress bar on stderr.
+        clock: Seconds of a running clock. What is timed is `restore` and the transfer of its result
             to the host, not reading and not scoring.
 
     Returns:
         The scores, in the order of the source.
 
     Raises:
-        FileExistsError: if `save_to` holds files.
-        TypeError: if `restore` gives no floats.
-        ValueError: if the source is empty, two pairs have one name, `restore` runs out of memory,
+        FileExistsError: `save_to` holds files.
+        TypeError: `restore` gives no floats.
+        ValueError: The source is empty, two pairs have one name, `restore` runs out of memory,
             changes the shape or gives values that are not finite, or a picture is too small for a
             protocol. The message names the picture.
     """
@@ -72,12 +72,12 @@ def evaluate_pairs(
         seconds = clock() - started
         if not np.issubdtype(derained.dtype, np.floating):
             raise TypeError(
-                f"{pair['name']}: restoring gives floats in [0, 1], received {derained.dtype}"
+                f"{pair['name']}: restoring gives floats in [0, 1], got {derained.dtype}"
             )
         if derained.shape != rainy.shape:
             raise ValueError(
                 f"{pair['name']}: restoring keeps the shape {list(rainy.shape)}, "
-                f"received {list(derained.shape)}"
+                f"got {list(derained.shape)}"
             )
         if save_to is not None:
             file = save_to / f"{pair['name']}.png"
@@ -107,17 +107,17 @@ def score_methods(
     pixels that are scored.
 
     Args:
-        methods: name -> what predicts, at least one.
-        source: the pairs.
-        observe: is called with every pair and each prediction, after that was scored.
-        progress: draw a progress bar on stderr.
+        methods: Name -> what predicts, at least one.
+        source: The pairs.
+        observe: Is called with every pair and each prediction, after that was scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         Name -> the scores, in the order of the source.
 
     Raises:
-        TypeError: as `jdnet_jax.metrics.score`.
-        ValueError: if the source is empty or two pairs have one name, or as
+        TypeError: As `jdnet_jax.metrics.score`.
+        ValueError: The source is empty or two pairs have one name, or as
             `jdnet_jax.metrics.score`, with the name of the pair before the message.
     """
     if len(source) == 0:
