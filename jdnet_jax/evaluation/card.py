@@ -157,12 +157,10 @@ def _refuse_constant(constant: str) -> float:
 def _from_dict(content: object) -> Card:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _NoCardError("it does not say so under 'format'")
-    ours, theirs = (
-        {name: p.description for name, p in PROTOCOLS.items()},
-        _field(content, "protocols", dict),
-    )
-    for name in [*theirs, *ours]:
-        if name not in theirs or theirs[name] != ours.get(name):
+    protocols = _field(content, "protocols", dict)
+    for name in [*protocols, *PROTOCOLS]:
+        known = PROTOCOLS.get(name)
+        if known is None or protocols.get(name) != known.description:
             raise _NoCardError(
                 f"its protocol {name!r} is missing, is none of this version, or is another one"
             )
