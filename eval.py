@@ -24,7 +24,7 @@ from ml_collections import config_flags
 
 from configs import default
 from jdnet_jax import programs
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import error_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WEIGHTS = flags.DEFINE_string(
@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> None:
                 overwrite=OVERWRITE.value,
             )
     except (OSError, ValueError) as error:
-        raise SystemExit(one_line(f"eval.py: error: {error}".replace("\n", " "))) from error
+        raise SystemExit(error_line("eval.py", error)) from error
     print(table)
 
 

@@ -15,7 +15,7 @@ from ml_collections import config_flags
 from configs import default
 from jdnet_jax import programs
 from jdnet_jax.leaving import Leaving
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import error_line
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string(
@@ -51,7 +51,8 @@ def run() -> None:
     """Trains; signals are listened to."""
     # After the flags: --help does not wait for JAX.
     from jdnet_jax.compiled import keep_compiled
-    from jdnet_jax.training import Stopped, join, silence_orbax, train
+    from jdnet_jax.orbax_tools import silence_orbax
+    from jdnet_jax.training import Stopped, join, train
 
     silence_orbax()
     # Going on with a training does not compile its step again.
@@ -68,7 +69,7 @@ def run() -> None:
         print(f"train.py: {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
-        raise SystemExit(one_line(f"train.py: error: {error}".replace("\n", " "))) from error
+        raise SystemExit(error_line("train.py", error)) from error
     except RuntimeError as error:
         if NUM_PROCESSES.value is None and CLUSTER.value is None:
             raise

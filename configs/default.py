@@ -12,7 +12,7 @@ def get_config() -> ConfigDict:
     """The paper's recipe, without data to train on."""
     config = ConfigDict()
 
-    # The architecture. Tables 2's R2 has no attention, R1 has neither attention nor calibration.
+    # The architecture. Table 2's R2 has no attention, R1 has neither attention nor calibration.
     config.model = ConfigDict()
     config.model.channels = 32
     config.model.units = 32

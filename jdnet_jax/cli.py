@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
 import jdnet_jax
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import error_line
 
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as shells have it."""
@@ -79,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         if arguments.traceback:
             raise
-        line = one_line(str(error).replace("\n", " ")) or type(error).__name__
-        print(f"jdnet_jax: error: {line}", file=sys.stderr)
+        print(error_line("jdnet_jax", error), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("jdnet_jax: interrupted", file=sys.stderr)

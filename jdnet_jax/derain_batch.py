@@ -60,12 +60,12 @@ def run_plan(
 ) -> Summary:
     """Derains the pictures of a plan.
 
-    Where several are derained at once, one thread reads and writes, and others derain the next
-    pictures in the meantime.
+    A picture that fails does not stop the others. Where several are derained at once, one thread
+    reads and writes, and others derain the next pictures in the meantime.
 
     Args:
         plan: what goes where.
-        restore: as for `derain_files`.
+        restore: derains one picture; see `Restore`.
         overwrite: whether files that exist may be replaced.
         progress: whether several pictures get a progress bar on stderr.
         tell: is given what fails and what is damaged, a line each, when it happens: the batch may

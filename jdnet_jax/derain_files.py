@@ -1,15 +1,15 @@
-"""Deraining picture files, one or many: the `derain` command and the function behind it."""
+"""The `derain` command: picture files, one or many."""
 
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from jdnet_jax.derain_batch import Restore, Summary, run_plan
 from jdnet_jax.derain_plan import plan_derain
+from jdnet_jax.messages import counted
 from jdnet_jax.pictures import Samples
 
 AT_ONCE = 2
@@ -33,47 +33,6 @@ has (a JPEG an alpha channel, say) is an error for that picture, and the others 
 
 exit status: 0 all went well, 1 some pictures or folders failed, 2 nothing was run (see the
 message)."""
-
-
-def derain_files(
-    inputs: Sequence[Path],
-    output: Path,
-    restore: Restore,
-    *,
-    overwrite: bool = False,
-    skip_existing: bool = False,
-    recursive: bool = True,
-    suffix: str | None = None,
-    progress: bool = True,
-) -> Summary:
-    """Derains picture files; see `plan_derain` for what goes where, and for its arguments.
-
-    A picture or a sub-folder that fails does not stop the others. Whatever would go wrong with the
-    names of all (missing inputs, outputs that exist, two pictures for one name) does, before
-    anything is run.
-
-    Args:
-        inputs: files and folders.
-        output: a file or a folder, made if need be.
-        restore: derains one picture, uint8 or uint16 [h, w, 3], keeping dtype and shape.
-        overwrite: whether files that exist may be replaced.
-        skip_existing: whether pictures whose output exists are left alone.
-        recursive: whether folders are searched with their sub-folders.
-        suffix: of all outputs in the folder, such as '.png', instead of their sources' own.
-        progress: whether several pictures get a progress bar on stderr.
-
-    Raises:
-        OSError, ValueError: as `plan_derain`.
-    """
-    plan = plan_derain(
-        inputs,
-        output,
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        recursive=recursive,
-        suffix=suffix,
-    )
-    return run_plan(plan, restore, overwrite=overwrite, progress=progress)
 
 
 def _tell(message: str) -> None:
@@ -156,18 +115,18 @@ def run(arguments: argparse.Namespace) -> int:
     if plan.jobs:
         # jax takes seconds: after the names are checked
         from jdnet_jax.compiled import default_folder, keep_compiled_where_possible
+        from jdnet_jax.pretrained import DEFAULT_WEIGHTS
         from jdnet_jax.restore import Restorer
 
         keep_compiled_where_possible(arguments.cache or default_folder(), _tell)
         # Tiles are asked for to save memory.
         at_once = min(AT_ONCE, len(plan.jobs)) if arguments.tile is None else 1
-        options = {
-            "path": arguments.weights,
-            "tile": arguments.tile,
-            "overlap": arguments.overlap,
-        }
-        given = {name: value for name, value in options.items() if value is not None}
-        restore: Restore = Restorer.from_pretrained(**given, at_once=at_once)
+        restore: Restore = Restorer.from_pretrained(
+            DEFAULT_WEIGHTS if arguments.weights is None else arguments.weights,
+            tile=arguments.tile,
+            overlap=arguments.overlap,
+            at_once=at_once,
+        )
     else:  # nothing but what is skipped and what cannot be read
         at_once = 1
 
@@ -184,8 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(summary: Summary, output: Path) -> str:
     """The summary as a sentence: '12 pictures derained into out, 3 skipped (2 hidden, ...)'."""
-    count = len(summary.done)
-    parts = [f"{count} picture{'' if count == 1 else 's'} derained into {output}"]
+    parts = [f"{counted(len(summary.done), 'picture')} derained into {output}"]
     if summary.skipped:
         reasons = Counter(reason for _, reason in summary.skipped)
         told = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))

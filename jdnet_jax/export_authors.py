@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from jdnet_jax.whole_files import check_free
+
 EXAMPLES = """\
 examples:
   the best checkpoint of a run:
@@ -41,11 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
             with them, or PyTorch is missing.
     """
     output: Path = arguments.output
-    if output.exists():
-        raise FileExistsError(f"{output} exists; export to a new name")
+    check_free(output)
 
-    from jdnet_jax.interop.authors import PREFIX, count_parameters, infer_description, to_authors
+    from jdnet_jax.interop.authors import PREFIX, infer_description, to_authors
     from jdnet_jax.interop.torch_files import write_checkpoint
+    from jdnet_jax.models import count_parameters
     from jdnet_jax.pretrained import load_variables
 
     description, variables = load_variables(arguments.weights)

@@ -29,24 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_output(output: Path) -> None:
-    """Refuses a name that is taken, or that is one of another kind of file.
-
-    Raises:
-        FileExistsError: There is something of this name.
-        ValueError: It ends like a file of another kind. A number at the end, as in `v1.2`, is part
-            of a folder's name.
-    """
-    if output.exists():
-        raise FileExistsError(f"{output} exists; give a new name")
-    kind = output.suffix
-    if kind not in ("", ".safetensors") and not kind[1:].isdigit():
-        raise ValueError(
-            f"{output}: weights are written to a file that ends in .safetensors or to a folder; "
-            f"leave {kind} out for a folder"
-        )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Exports; gives the exit status.
 
@@ -54,16 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: The output exists, or cannot be written.
         ValueError: There are no such weights.
     """
+    from jdnet_jax.models import count_parameters
     from jdnet_jax.pretrained import load_variables
-    from jdnet_jax.weights import export_weights, write_safetensors
+    from jdnet_jax.weights import check_new, write_weights
 
     output: Path = arguments.output
-    check_output(output)
+    check_new(output)
     description, variables = load_variables(arguments.weights)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.suffix == ".safetensors":
-        write_safetensors(output, description, variables)
-    else:
-        export_weights(output, description, variables)
-    print(f"{output}: {sum(v.size for v in variables.values()):,} numbers, {description}")
+    write_weights(output, description, variables)
+    print(f"{output}: {description}, {count_parameters(variables):,} parameters")
     return 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from jdnet_jax.export_weights import check_output
-
 EXAMPLES = """\
 examples:
   the authors' published checkpoint, as a folder that orbax reads:
@@ -48,24 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: The checkpoint cannot be opened, or the output exists or cannot be written.
         ValueError: The file is no checkpoint of a JDNet, or PyTorch is missing.
     """
+    from jdnet_jax.interop.authors import from_authors
     from jdnet_jax.interop.torch_files import read_checkpoint
+    from jdnet_jax.models import count_parameters
+    from jdnet_jax.weights import check_new, write_weights
 
     output: Path = arguments.output
-    check_output(output)
+    check_new(output)
     checkpoint = read_checkpoint(arguments.checkpoint)
-
-    from jdnet_jax.interop.authors import count_parameters, from_authors
-    from jdnet_jax.weights import export_weights, write_safetensors
-
     try:
         description, values = from_authors(checkpoint.state, bgr=not arguments.rgb)
     except ValueError as error:
         raise ValueError(f"{arguments.checkpoint}: {error}") from error
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.suffix == ".safetensors":
-        write_safetensors(output, description, values)
-    else:
-        export_weights(output, description, values)
+    write_weights(output, description, values)
     step = "no step recorded" if checkpoint.step is None else f"step {checkpoint.step:,}"
     print(f"{output}: {description}, {step}, {count_parameters(values):,} parameters")
     return 0

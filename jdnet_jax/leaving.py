@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-from types import TracebackType
 from typing import Self
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -58,12 +57,7 @@ class Leaving:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._caught:
             signal.set_wakeup_fd(self._fd)
             for number, handler in self._handlers.items():

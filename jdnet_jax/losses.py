@@ -1,4 +1,4 @@
-"""The training losses: of Table 3 negative SSIM (Section 3.5, Equation 15), MAE and MSE; a mixture.
+"""The training losses of Table 3 (negative SSIM, section 3.5, Eq. 15; MAE; MSE), and a mixture.
 
 Every loss takes the network's output and the clean pictures, `[b, h, w, 3]` in [0, 1], and gives
 the mean over the batch as a scalar. The output is **not** clipped to [0, 1]: neither did the
@@ -18,21 +18,21 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def negative_ssim(prediction: jax.Array, clean: jax.Array) -> jax.Array:
-    """Minus the mean structural similarity (Equation 15): -1 is a perfect match.
+    """Minus the mean structural similarity (Eq. 15): -1 is a perfect match.
 
     Windows lie on every pixel, with black beyond the border: the authors' program trained so, and
     on a crop of 64x64 windows wholly inside would give the outer pixels next to no weight.
 
     Args:
-        prediction: the network's output, unclipped, `[b, h, w, 3]`.
-        clean: the clean pictures, floats in [0, 1], of the same shape.
+        prediction: The network's output, unclipped, `[b, h, w, 3]`.
+        clean: The clean pictures, floats in [0, 1], of the same shape.
 
     Returns:
         A scalar in [-1, 1].
 
     Raises:
-        TypeError: if the pictures are not floats.
-        ValueError: if the shapes differ.
+        TypeError: The pictures are not floats.
+        ValueError: The shapes differ.
     """
     return -jnp.mean(ssim(prediction, clean, window="zero_padded"))
 
@@ -69,16 +69,16 @@ def loss_function(name: str) -> Loss:
     """The loss of that name.
 
     Args:
-        name: a key of `LOSSES`.
+        name: A key of `LOSSES`.
 
     Returns:
         A function of (prediction, clean).
 
     Raises:
-        ValueError: if there is no such loss; the message lists those there are.
+        ValueError: There is no such loss; the message lists those there are.
     """
     if name not in LOSSES:
-        raise ValueError(f"the loss is one of {', '.join(LOSSES)}; received {name!r}")
+        raise ValueError(f"the loss is one of {', '.join(LOSSES)}; got {name!r}")
     return LOSSES[name]
 
 
@@ -87,7 +87,7 @@ def _checked(prediction: jax.Array, clean: jax.Array) -> tuple[jax.Array, jax.Ar
     if prediction.shape != clean.shape:
         raise ValueError(
             "a loss compares arrays of one shape [b, h, w, 3], "
-            f"received {list(prediction.shape)} and {list(clean.shape)}"
+            f"got {list(prediction.shape)} and {list(clean.shape)}"
         )
     dtype = jnp.promote_types(jnp.promote_types(prediction.dtype, clean.dtype), jnp.float32)
     return prediction.astype(dtype), clean.astype(dtype)

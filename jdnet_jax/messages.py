@@ -18,9 +18,25 @@ def one_line(text: str) -> str:
     )
 
 
+def error_line(program: str, error: BaseException) -> str:
+    """The one line with which a program ends: its name, and what the error says."""
+    told = one_line(str(error).replace("\n", " ")) or type(error).__name__
+    return f"{program}: error: {told}"
+
+
 def reason(error: BaseException) -> str:
-    """What an error of a library says, in a line of at most 200 characters to put into another."""
-    return one_line(" ".join(str(error).split()))[:200] or type(error).__name__
+    """What an error says, in a line of at most 300 characters to put into another.
+
+    Where it is longer its middle is left out: tensorstore begins with long paths and ends with the
+    reason.
+    """
+    text = one_line(" ".join(str(error).split())) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 pair``, ``2 pairs``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 _BREAKING = ("Cc", "Zl", "Zp")  # control characters, and Unicode's line and paragraph separators

@@ -25,12 +25,12 @@ class Protocol:
     """What is compared, and how.
 
     Attributes:
-        description: one line for people, fit to stand under a table.
+        description: One line for people, fit to stand under a table.
         channels: `rgb`, or `luma`: BT.601 luma in 16..235 rounded to whole numbers, of the 8-bit
             picture (`bt601_luma`).
-        eight_bit: both pictures are first rounded to 8 bits, so that a picture in memory scores as
+        eight_bit: Both pictures are first rounded to 8 bits, so that a picture in memory scores as
             the PNG file written from it.
-        ssim_window: the windows of SSIM, as in `jdnet_jax.ssim.ssim`.
+        ssim_window: The windows of SSIM, as in `jdnet_jax.ssim.ssim`.
     """
 
     description: str
@@ -68,8 +68,8 @@ class Score:
     """The score of one picture.
 
     Attributes:
-        psnr: decibels; `inf` if the pictures are identical under the protocol.
-        ssim: mean structural similarity, at most 1.
+        psnr: Decibels; `inf` if the pictures are identical under the protocol.
+        ssim: Mean structural similarity, at most 1.
     """
 
     psnr: float
@@ -81,11 +81,11 @@ class MeanScore:
     """The mean over pictures, which says how many of them were perfect.
 
     Attributes:
-        psnr: the arithmetic mean in decibels: `inf` as soon as one picture is identical.
-        ssim: the arithmetic mean of the structural similarity, identical pictures included.
-        count: how many pictures.
-        identical: how many of them have infinite PSNR.
-        psnr_of_others: the mean PSNR of the pictures that are not identical; None if all are.
+        psnr: The arithmetic mean in decibels: `inf` as soon as one picture is identical.
+        ssim: The arithmetic mean of the structural similarity, identical pictures included.
+        count: How many pictures.
+        identical: How many of them have infinite PSNR.
+        psnr_of_others: The mean PSNR of the pictures that are not identical; None if all are.
     """
 
     psnr: float
@@ -113,22 +113,22 @@ def score(
 
     Args:
         prediction: `[h, w, 3]`, RGB: floats, clipped here to [0, 1], or 8- or 16-bit integers.
-        clean: the same size; the two types may differ.
-        protocol: a key of `PROTOCOLS`.
+        clean: The same size; the two types may differ.
+        protocol: A key of `PROTOCOLS`.
 
     Returns:
         The score, as Python floats.
 
     Raises:
-        TypeError: if a picture is neither of floats nor of uint8 or uint16.
-        ValueError: if the protocol is unknown, a shape is not `[h, w, 3]`, the sizes differ, a
+        TypeError: A picture is neither of floats nor of uint8 or uint16.
+        ValueError: The protocol is unknown, a shape is not `[h, w, 3]`, the sizes differ, a
             value is not finite, or a side is below 11 pixels under `rgb` or `y` (`paper` has no
             smallest size).
     """
     how = _protocol(protocol)
     if prediction.shape != clean.shape:
         raise ValueError(
-            "a score compares two pictures of one size, received a prediction of "
+            "a score compares two pictures of one size, got a prediction of "
             f"{list(prediction.shape)} and a clean picture of {list(clean.shape)}"
         )
     psnr_value, ssim_value = _psnr_and_ssim(
@@ -144,16 +144,16 @@ def mean_scores(scores: Sequence[Score]) -> MeanScore:
     number: either would give a mean of something else under the same name.
 
     Args:
-        scores: one per picture, at least one.
+        scores: One per picture, at least one.
 
     Returns:
         The mean, the number of perfect matches, and the mean PSNR of the others.
 
     Raises:
-        ValueError: if there are no scores.
+        ValueError: There are no scores.
     """
     if not scores:
-        raise ValueError("a mean score needs at least one score, received none")
+        raise ValueError("a mean score needs at least one score, got none")
     others = [s.psnr for s in scores if not math.isinf(s.psnr)]
     mean_of_others = math.fsum(others) / len(others) if others else None
     identical = len(scores) - len(others)
@@ -174,14 +174,14 @@ def to_8_bits(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     are divided by 257 and rounded; 8-bit ones come back as they are.
 
     Args:
-        picture: floats or uint8 or uint16, any shape.
+        picture: Floats or uint8 or uint16, any shape.
 
     Returns:
         uint8, the same shape.
 
     Raises:
-        TypeError: if the picture is of another type.
-        ValueError: if a value is not finite.
+        TypeError: The picture is of another type.
+        ValueError: A value is not finite.
     """
     if picture.dtype == np.uint8:
         return picture.astype(np.uint8, copy=False)
@@ -196,7 +196,7 @@ def bt601_luma(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     halfway, where rounded coefficients would fall to either side.
 
     Args:
-        picture: uint8 RGB, `[..., 3]`.
+        picture: RGB, uint8 `[..., 3]`.
 
     Returns:
         uint8, `[...]`.
@@ -208,7 +208,7 @@ def bt601_luma(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
-        raise ValueError(f"the protocol is one of {', '.join(PROTOCOLS)}; received {name!r}")
+        raise ValueError(f"the protocol is one of {', '.join(PROTOCOLS)}; got {name!r}")
     return PROTOCOLS[name]
 
 
@@ -216,7 +216,7 @@ def _prepared(picture: npt.NDArray[np.generic], how: Protocol) -> npt.NDArray[np
     """What the protocol compares, float32 in [0, 1]: `[h, w, 3]`, or `[h, w, 1]` for the luma."""
     if picture.ndim != 3 or picture.shape[-1] != 3:
         raise ValueError(
-            f"a score is of an RGB picture [h, w, 3], received the shape {list(picture.shape)}"
+            f"a score is of an RGB picture [h, w, 3], got the shape {list(picture.shape)}"
         )
     if how.eight_bit:
         picture = to_8_bits(picture)
@@ -231,13 +231,11 @@ def _to_float32(picture: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     if picture.dtype == np.uint16:
         return np.divide(picture, 65535, dtype=np.float32)
     if not np.issubdtype(picture.dtype, np.floating):
-        raise TypeError(
-            f"a picture is of floats in [0, 1], uint8 or uint16; received {picture.dtype}"
-        )
+        raise TypeError(f"a picture is of floats in [0, 1], uint8 or uint16; got {picture.dtype}")
     values = picture.astype(np.float32)
     if not np.isfinite(values).all():
         raise ValueError(
-            f"a picture holds finite numbers, received one with {np.sum(~np.isfinite(values))} "
+            f"a picture holds finite numbers, got one with {np.sum(~np.isfinite(values))} "
             "NaN or infinite values: look at what made it"
         )
     return values

@@ -12,12 +12,12 @@ import numpy as np
 
 from jdnet_jax.messages import reason
 from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill
+from jdnet_jax.orbax_tools import quiet_reading
 from jdnet_jax.paths import expanded
 from jdnet_jax.weights.files import (
     WeightsError,
     bundled_names,
     check_variables,
-    quiet_reading,
     read_weights,
 )
 
@@ -78,22 +78,20 @@ def load_model(
     path: str | Path,
     *,
     dtype: Any = np.float32,
-    attention_form: str = "rows",
     position_size: int | None = None,
 ) -> JDNet:
     """A trained network in inference mode.
 
     Args:
-        path: As for `load_variables`.
+        path: As for `load_trained`.
         dtype: Type of activations.
-        attention_form: As for `jdnet_jax.create_model`.
         position_size: Takes the place of the weights' own, see `Description`: 64 keeps the step
             between coordinates that a network learned on crops of 64x64.
     """
     description, variables = load_variables(path)
     if position_size is not None:
         description = dataclasses.replace(description, position_size=position_size)
-    compute = Compute(dtype=dtype, attention=attention_form)
+    compute = Compute(dtype=dtype)
     return fill(abstract_model(description, compute), variables)
 
 
@@ -111,19 +109,16 @@ def _from_run(folder: Path, step: int | None) -> Trained:
             if step is not None:
                 variables, config = checkpoints.restore_model(step)
                 description = Description.from_dict(config["model"])
-    except Exception as error:  # a damaged description shows as errors of many types
-        told = reason(error)
-        if not isinstance(error, CheckpointError | UnreadableError):
-            if isinstance(error, OSError):  # of the folder, not of a checkpoint in it
-                raise WeightsError(
-                    f"{folder}: the folder cannot be read ({told}); mend that, then give the same "
-                    "command again."
-                ) from error
-            told = f"the checkpoint is damaged ({told})"
+    except (CheckpointError, UnreadableError) as error:
+        raise _cannot_use(folder, step, reason(error)) from error
+    except OSError as error:  # of the folder, not of a checkpoint in it
         raise WeightsError(
-            f"{folder if step is None else folder / str(step)}: {told}. Name another one by its "
-            "step, <run>/checkpoints/<step>."
+            f"{folder}: the folder cannot be read ({reason(error)}); mend that, then give the same "
+            "command again."
         ) from error
+    except Exception as error:  # a damaged description shows as errors of many types
+        problem = f"the checkpoint is damaged ({reason(error)})"
+        raise _cannot_use(folder, step, problem) from error
     if step is None:
         raise WeightsError(
             f"{folder}: no checkpoint here has been validated yet; train until one is, or name "
@@ -131,3 +126,10 @@ def _from_run(folder: Path, step: int | None) -> Trained:
         )
     check_variables(description, variables, origin=str(folder / str(step)))
     return Trained(description, variables, config)
+
+
+def _cannot_use(folder: Path, step: int | None, problem: str) -> WeightsError:
+    named = folder if step is None else folder / str(step)
+    return WeightsError(
+        f"{named}: {problem}. Name another one by its step, <run>/checkpoints/<step>."
+    )

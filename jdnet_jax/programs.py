@@ -72,9 +72,8 @@ def parse_flags(
         left = flag_values(argv)
         if name:
             config = flag_values["config"].value
-            getattr(
-                config, "lock", None
-            )  # where an OSError kept it from being read, this raises it
+            # Where an OSError kept it from being read, this raises it.
+            getattr(config, "lock", None)
             check_names(config, defaults(), origin=name)
     except Exception as error:  # a config is a program, and raises what it will
         program = Path(argv[0]).name

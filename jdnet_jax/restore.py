@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import math
 import threading
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ class Restorer:
 
         Args:
             path: A name of bundled weights, a safetensors file, an export, a run directory or one
-                of its checkpoints; see `jdnet_jax.pretrained.load_variables`.
+                of its checkpoints; see `jdnet_jax.pretrained.load_trained`.
             dtype: Type of activations; bfloat16 is faster where the hardware has it.
             position_size: See `jdnet_jax.pretrained.load_model`.
             tile: See `Restorer`.
@@ -305,8 +306,6 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
 
 def _canvas_side(side: int, unit: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, ... units, two to an octave."""
-    length = unit
-    while length < side:
-        middle = length + length // 2 // unit * unit
-        length = middle if length < middle and side <= middle else 2 * length
-    return length
+    octaves = (2**octave for octave in itertools.count())
+    steps = (count for octave in octaves for count in (octave, octave * 3 // 2))
+    return next(unit * count for count in steps if unit * count >= side)

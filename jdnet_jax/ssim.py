@@ -36,8 +36,8 @@ def ssim(a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, *, window: Window) ->
     flat or black. It does not clip.
 
     Args:
-        a: pictures, floats in [0, 1], `[..., h, w, c]`.
-        b: pictures of the same shape.
+        a: Pictures, floats in [0, 1], `[..., h, w, c]`.
+        b: Pictures of the same shape.
         window: `valid` takes only windows that lie wholly inside the picture: the original
             definition, the default of dm-pix, and what scikit-image computes with
             `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`. `zero_padded` puts a
@@ -49,29 +49,29 @@ def ssim(a: jax.typing.ArrayLike, b: jax.typing.ArrayLike, *, window: Window) ->
         One value per picture, `[...]`, of float32, or of float64 if an argument is.
 
     Raises:
-        TypeError: if the pictures are not floats.
-        ValueError: if the shapes differ or have fewer than three dimensions, if `window` is
-            unknown, or if a side is below 11 pixels with `valid` windows.
+        TypeError: The pictures are not floats.
+        ValueError: The shapes differ or have fewer than three dimensions, `window` is unknown, or a
+            side is below 11 pixels with `valid` windows.
     """
     a, b = jnp.asarray(a), jnp.asarray(b)
     for picture in (a, b):
         if not jnp.issubdtype(picture.dtype, jnp.floating):
             raise TypeError(
-                f"SSIM takes pictures of floats in [0, 1], received {picture.dtype}: "
+                f"SSIM takes pictures of floats in [0, 1], got {picture.dtype}: "
                 "divide 8-bit pictures by 255"
             )
     if a.shape != b.shape or a.ndim < 3:
         raise ValueError(
             "SSIM takes two arrays of one shape [..., h, w, c], "
-            f"received {list(a.shape)} and {list(b.shape)}"
+            f"got {list(a.shape)} and {list(b.shape)}"
         )
     if window not in get_args(Window):
-        raise ValueError(f"the SSIM window is one of {get_args(Window)}, received {window!r}")
+        raise ValueError(f"the SSIM window is one of {get_args(Window)}, got {window!r}")
     height, width, channels = a.shape[-3:]
     if window == "valid" and min(height, width) < FILTER_SIZE:
         raise ValueError(
             f"SSIM with windows wholly inside needs at least {FILTER_SIZE}x{FILTER_SIZE} pixels, "
-            f"received {width}x{height}: use larger pictures"
+            f"got {width}x{height}: use larger pictures"
         )
 
     # The variances are differences of nearly equal numbers: half precision leaves nothing of them.

@@ -19,8 +19,8 @@ class Tiles:
         size: Height and width of every tile.
         rows: Where the tiles begin vertically.
         columns: Where they begin horizontally.
-        overlap: Pixels of each tile that are thrown away at a side where it has a neighbour: what
-            they lack is what lies beyond the tile.
+        overlap: Pixels dropped at each side that has a neighbour: their receptive field reaches
+            beyond the tile.
     """
 
     size: tuple[int, int]

@@ -95,6 +95,16 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def check_free(path: Path) -> None:
+    """Refuses a name that is taken.
+
+    Raises:
+        FileExistsError: There is something of this name.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists; give a new name")
+
+
 def make_writable(folder: Path) -> None:
     """Makes a folder that is not there, and tries to write into it.
 

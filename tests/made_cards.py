@@ -9,7 +9,7 @@ from flat_pairs import flat, three_pairs
 from PIL import Image
 
 from jdnet_jax.evaluation import Card, Weights, evaluate_pairs
-from jdnet_jax.evaluation.scores import ALL_PROTOCOLS, score_methods
+from jdnet_jax.evaluation.scores import score_methods
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,15 +17,13 @@ ROOT = Path(__file__).parent.parent
 def make_card(restore=lambda rainy: rainy - np.float32(10 / 255), **changes):
     """A card of three flat pictures, of which the first and the last are restored exactly.
 
-    Without a `restore`, one of predictions, which are the rainy pictures, without times and inputs.
+    Without a `restore`, one of predictions, which are the rainy pictures, without times.
     """
     ticks = iter(range(6))
     if restore is None:
         (evaluation,) = score_methods(
             {"predictions": lambda pair: (pair["rainy"], None)},
             three_pairs(),
-            protocols=ALL_PROTOCOLS,
-            score_rainy=False,
             observe=None,
             progress=False,
         ).values()

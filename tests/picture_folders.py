@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jdnet_jax.derain_files import derain_files
+from jdnet_jax.derain_batch import run_plan
+from jdnet_jax.derain_plan import plan_derain
+
+
+def derain_files(inputs, output, restore, *, progress=True, **options):
+    """What the `derain` command does, with a function instead of the network."""
+    plan = plan_derain(inputs, output, **options)
+    return run_plan(plan, restore, overwrite=options.get("overwrite", False), progress=progress)
 
 
 def identity(rgb):

@@ -18,21 +18,25 @@ MAY_IMPORT = {
     "data": {"pictures"},
     "pictures": set(),
     "programs": set(),
-    "weights": {"models"},
+    "orbax_tools": set(),
+    "weights": {"models", "orbax_tools"},
+    "environment": set(),
     "training": {
         "compiled",
         "data",
+        "environment",
         "heap",
         "leaving",
         "losses",
         "metrics",
         "models",
+        "orbax_tools",
         "pretrained",
         "weights",
     },
     "interop": {"models"},
     "published": {"data"},
-    "pretrained": {"models", "training", "weights"},
+    "pretrained": {"models", "orbax_tools", "training", "weights"},
     "compiled": {"heap"},
     "heap": set(),
     "leaving": set(),
@@ -41,27 +45,34 @@ MAY_IMPORT = {
     "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
     "evaluation": {
         "data",
+        "environment",
         "memory",
         "metrics",
         "models",
         "pretrained",
         "published",
         "restore",
-        "training",
         "weights",
     },
     "derain_plan": {"pictures"},
     "ahead": set(),
     "derain_batch": {"ahead", "derain_plan", "pictures"},
-    "derain_files": {"compiled", "derain_batch", "derain_plan", "pictures", "restore", "weights"},
-    "export_weights": {"pretrained", "weights"},
-    "import_authors": {"export_weights", "interop", "weights"},
-    "export_authors": {"interop", "pretrained"},
+    "derain_files": {
+        "compiled",
+        "derain_batch",
+        "derain_plan",
+        "pictures",
+        "pretrained",
+        "restore",
+    },
+    "export_weights": {"models", "pretrained", "weights"},
+    "import_authors": {"interop", "models", "weights"},
+    "export_authors": {"interop", "models", "pretrained"},
     "check_data": {"data"},
     "reproduce": {"data", "evaluation", "pretrained", "published", "training", "weights"},
 }
 # These stand on nothing, and every part may use them.
-TOOLS = {"messages", "paths", "revision", "whole_files"}
+TOOLS = {"messages", "paths", "whole_files"}
 EVERYTHING = {"__init__", "__main__", "cli"}
 
 
@@ -121,6 +132,14 @@ def test_training_loads_no_tensorflow():
     code = (
         "import sys, jdnet_jax.training, jdnet_jax.evaluation.command;"
         "assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_evaluating_loads_no_training():
+    code = (
+        "import sys, jdnet_jax.evaluation.command;"
+        "assert not {'jdnet_jax.training', 'tensorboardX', 'orbax'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 

@@ -92,8 +92,8 @@ REFUSED = {
     "animated.png": (animated("PNG"), "several frames (PNG)"),
     "animated.webp": (animated("WEBP"), "several frames (WEBP)"),
     "pages.tif": (animated("TIFF"), "2 pages, not one; save each page"),
-    "1x1.png": (encoded(RGB.crop((0, 0, 1, 1)), "PNG"), "at least 4x4 pixels, this one 1x1"),
-    "3xN.png": (encoded(RGB.crop((0, 0, 3, 24)), "PNG"), "at least 4x4 pixels, this one 3x24"),
+    "1x1.png": (encoded(RGB.crop((0, 0, 1, 1)), "PNG"), "at least 2x2 pixels, got 1x1"),
+    "1xN.png": (encoded(RGB.crop((0, 0, 1, 24)), "PNG"), "at least 2x2 pixels, got 1x24"),
     "two\nlines \x1b[31m.png": (b"", "the file is empty"),
 }
 

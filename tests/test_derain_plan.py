@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from picture_folders import darker, files, identity, lock, never, picture, tree
+from picture_folders import darker, derain_files, files, identity, lock, never, picture, tree
 from PIL import Image
 
-from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.pictures import read_picture
 

@@ -3,9 +3,8 @@
 import os
 
 import numpy as np
-from picture_folders import darker, files, lock, picture, refused, tree
+from picture_folders import darker, derain_files, files, lock, picture, refused, tree
 
-from jdnet_jax.derain_files import derain_files
 from jdnet_jax.pictures import PictureError, read_picture
 
 

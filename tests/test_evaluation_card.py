@@ -61,8 +61,6 @@ def test_card_is_strict_json_and_says_inf(tmp_path):
 
 def test_card_has_null_for_what_was_not_measured():
     content = make_card(None, weights=None, predictions="there").to_dict()
-    assert content["mean"]["rainy"] is None
-    assert content["pictures"][0]["rainy"] is None
     assert content["pictures"][0]["seconds"] is None
     assert set(content["seconds_per_picture"].values()) == {None}
     assert (content["weights"], content["predictions"]) == (None, "there")
@@ -118,12 +116,16 @@ def changed(*path, to):
         (changed("pictures", 1, "rainy", "rgb", "psnr", to="30.5"), "'psnr' is missing or of"),
         (changed("pictures", 1, "first_of_size", to=1), "'first_of_size' is missing or of another"),
         (changed("pictures", 1, "seconds", to=True), "'seconds' is missing or of another"),
-        (changed("pictures", 1, "rainy", to=None), "only some of them"),
+        (changed("pictures", 1, "rainy", to=None), "'rainy' is missing or of another type"),
         (changed("pictures", 1, "name", to="001"), "one name"),
         (changed("pictures", to=[]), "0 pictures, and 3 pairs"),
         (changed("data", "count", to=4), "3 pictures, and 4 pairs"),
-        (changed("protocols", "y", to="another luma"), "protocol 'y' is none of this version"),
+        (
+            changed("protocols", "y", to="another luma"),
+            "protocol 'y' is missing, is none of this version",
+        ),
         (changed("protocols", "z", to="unheard of"), "protocol 'z'"),
+        (changed("protocols", to={}), "protocol 'paper' is missing"),
         (changed("command", to=[1]), "no list of words"),
         (changed("notes", to="mine"), "'notes' of the card is unknown"),
     ],

@@ -26,13 +26,10 @@ Rain12 28.66 0.91 33.75 0.95 35.84 0.96 34.77 0.96 33.59 0.96 24.14 0.78 37.02 0
 """
 
 
-def evaluated(less=5, *, levels=((110, 100), (70, 50), (90, 60)), edition="a set", protocols=None):
+def evaluated(less=5, *, levels=((110, 100), (70, 50), (90, 60)), edition="a set"):
     source = Pairs([pair(f"{i}", *both) for i, both in enumerate(levels)])
     source.edition = edition
-    options = {} if protocols is None else {"protocols": protocols}
-    return evaluate_pairs(
-        lambda rainy: rainy - np.float32(less / 255), source, progress=False, **options
-    )
+    return evaluate_pairs(lambda rainy: rainy - np.float32(less / 255), source, progress=False)
 
 
 def test_published_numbers_are_those_of_the_paper():
@@ -118,22 +115,19 @@ def test_comparison_gives_differences_picture_by_picture():
 def test_comparison_pairs_pictures_by_name():
     levels = ((110, 100), (70, 50))
     a = evaluated(5, levels=levels)
-    turned = type(a)(data=a.data, protocols=a.protocols, pictures=a.pictures[::-1])
+    turned = type(a)(data=a.data, pictures=a.pictures[::-1])
     _, rgb, _ = tables(comparison({"a": a, "turned": turned}))
     assert rgb[4][4] == "+0.00 ± 0.00"
 
 
-def test_comparison_refuses_other_pairs_and_other_protocols():
+def test_comparison_refuses_other_pairs():
     a = evaluated()
     other = evaluated(levels=((110, 100), (70, 50), (90, 61)), edition="another")
     with pytest.raises(ValueError, match=r"same pairs.* a: a set \(sha256 .*; b: another \(sha256"):
         comparison({"a": a, "b": other})
-    with pytest.raises(ValueError, match=r"same protocols.* a: paper, rgb, y; b: rgb"):
-        comparison({"a": a, "b": evaluated(protocols=["rgb"])})
-    alone = comparison({"b": evaluated(protocols=["rgb"])})
-    assert "DDN" not in alone
-    assert "The published numbers are taken for the protocol `paper`" in alone
-    # No picture's spread can be told from one.
+
+
+def test_comparison_of_one_picture_tells_no_spread():
     single = comparison({"a": evaluated(levels=((110, 100),))})
     assert "Means over 1 picture.\n" in single
 
@@ -162,7 +156,7 @@ def test_paper_table_is_aligned_markdown():
         "| other set | PSNR, dB |            - |  29.46 |",
         "|           | SSIM     |            - |  0.899 |",
     ]
-    with pytest.raises(ValueError, match="a name each, received ours, ours"):
+    with pytest.raises(ValueError, match="a name each, got ours, ours"):
         paper_table([columns[0], columns[0]])
     with pytest.raises(ValueError, match="at least one column"):
         paper_table([])
@@ -188,7 +182,7 @@ def test_named_splits_names_from_paths(tmp_path):
     for entry in ("=x", "x=", ""):
         with pytest.raises(ValueError, match="PATH or NAME=PATH"):
             named([entry])
-    with pytest.raises(ValueError, match="a name each, received c, c; give NAME=PATH"):
+    with pytest.raises(ValueError, match="a name each, got c, c; give NAME=PATH"):
         named([f"{tmp_path}/c", f"c={tmp_path}/a=b"])
     with pytest.raises(ValueError, match="nothing to compare"):
         named([])

@@ -49,9 +49,7 @@ class Page(HTMLParser):
 def reported(tmp_path, pairs, *, title="ours", restore=lambda x: x * np.float32(0.5), **changes):
     source, album = Pairs(pairs), Album()
     source.edition = changes.pop("edition", "a set")
-    evaluation = evaluate_pairs(
-        restore, source, protocols=["paper", "y"], observe=album.add, progress=False
-    )
+    evaluation = evaluate_pairs(restore, source, observe=album.add, progress=False)
     card = make_card(evaluation=evaluation, **changes)
     write_report(tmp_path / "report.html", card, album.views, title=title)
     return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -200,9 +198,9 @@ def test_report_tells_the_cards_facts_and_scores(tmp_path):
     assert terms["versions"] == "jax 1"
     assert terms["paper"].startswith("as JDNet's authors measured")
     assert "±" in page.all("td")[0]["text"]
-    # Sortable: the name, four scores in each of two protocols, the time.
+    # Sortable: the name, four scores in each of three protocols, the time.
     columns = [b["data-column"] for b in page.all("button")]
-    assert sorted(map(int, columns)) == [0, *range(2, 11)]
+    assert sorted(map(int, columns)) == [0, *range(2, 15)]
     body = [e["text"] for e in page.all("tr")][-3]
     assert body.startswith("p0014×12")
     assert '"share": 0.5' in page.all("pre")[0]["text"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jdnet_jax.cli import main
 from jdnet_jax.interop.authors import to_authors
-from jdnet_jax.interop.torch_files import CheckpointError, read_checkpoint
+from jdnet_jax.interop.torch_files import AuthorsFileError, read_checkpoint
 from jdnet_jax.models import Compute, Description, abstract_model, initial_values
 
 torch = pytest.importorskip("torch")
@@ -39,7 +39,7 @@ WHOLE = [whole(new=False), whole(new=True)]
 
 def refused(path, data):
     path.write_bytes(data)
-    with pytest.raises(CheckpointError, match=f"{path.name}: this is no checkpoint.*longer than"):
+    with pytest.raises(AuthorsFileError, match=f"{path.name}: this is no checkpoint.*longer than"):
         read_checkpoint(path)
 
 
@@ -83,7 +83,7 @@ def test_a_flipped_bit_of_a_tensor_is_refused_where_there_are_checksums(tmp_path
     assert torch.load(file, weights_only=True)["a"][0] != 100
     if checksums:
         damaged = "latest_net: its part .*/data/0 does not have its checksum.*download it again"
-        with pytest.raises(CheckpointError, match=damaged):
+        with pytest.raises(AuthorsFileError, match=damaged):
             read_checkpoint(file)
     else:
         assert read_checkpoint(file).state["a"][0] != 100
@@ -94,7 +94,7 @@ def test_a_tensor_larger_than_the_file_is_refused(tmp_path, new):
     file = tmp_path / "latest_net"
     file.write_bytes(saved({"a": torch.zeros(1).expand(10**6, 10**6)}, new=new))
     assert file.stat().st_size < 5000
-    with pytest.raises(CheckpointError, match=r"latest_net: a must be a plain .* larger"):
+    with pytest.raises(AuthorsFileError, match=r"latest_net: a must be a plain .* larger"):
         read_checkpoint(file)
 
 

@@ -9,7 +9,6 @@ from reference_arrays import DATA, compiled, full_network, load, under
 
 from jdnet_jax.interop.authors import (
     authors_name,
-    count_parameters,
     from_authors,
     infer_description,
     to_authors,
@@ -18,6 +17,7 @@ from jdnet_jax.models import (
     Compute,
     Description,
     abstract_model,
+    count_parameters,
     fill,
     initial_values,
     split_variables,

@@ -73,5 +73,5 @@ def test_loss_refuses_unequal_shapes(name):
 def test_loss_function_lists_the_names_it_knows():
     assert set(LOSSES) == {"negative_ssim", "mae", "mse", "negative_ssim_and_mae"}
     known = "negative_ssim, mae, mse, negative_ssim_and_mae"
-    with pytest.raises(ValueError, match=f"{known}; received 'l1'"):
+    with pytest.raises(ValueError, match=f"{known}; got 'l1'"):
         loss_function("l1")

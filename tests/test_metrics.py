@@ -30,7 +30,7 @@ from jdnet_jax.metrics import (
 @pytest.mark.parametrize(("height", "width"), [(10, 40), (40, 10), (1, 1)])
 def test_score_refuses_pictures_below_the_window(protocol, height, width):
     tiny = np.zeros((height, width, 3), np.uint8)
-    with pytest.raises(ValueError, match=rf"at least 11x11 pixels, received {width}x{height}"):
+    with pytest.raises(ValueError, match=rf"at least 11x11 pixels, got {width}x{height}"):
         score(tiny, tiny, protocol=protocol)
 
 
@@ -95,13 +95,13 @@ def test_score_refuses_what_is_no_pair_of_pictures():
     clean = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(ValueError, match=r"\[15, 16, 3\] and a clean picture of \[16, 16, 3\]"):
         score(clean[1:], clean, protocol="paper")
-    with pytest.raises(ValueError, match=r"received the shape \[16, 16\]"):
+    with pytest.raises(ValueError, match=r"got the shape \[16, 16\]"):
         score(clean[..., 0], clean[..., 0], protocol="paper")
-    with pytest.raises(TypeError, match="received int64"):
+    with pytest.raises(TypeError, match="got int64"):
         score(clean.astype(np.int64), clean, protocol="rgb")
-    with pytest.raises(ValueError, match="received one with 2 NaN or infinite values"):
+    with pytest.raises(ValueError, match="got one with 2 NaN or infinite values"):
         score(np.where(np.arange(768).reshape(16, 16, 3) < 2, np.nan, 0.5), clean, protocol="rgb")
-    with pytest.raises(ValueError, match="paper, rgb, y; received 'Y'"):
+    with pytest.raises(ValueError, match="paper, rgb, y; got 'Y'"):
         score(clean, clean, protocol="Y")
 
 

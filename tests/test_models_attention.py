@@ -41,7 +41,9 @@ def attention(channels: int, footprint: int, form: str, dtype: str):
     """The module without values."""
     description = Description(channels=channels, footprint=footprint)
     parameters = "float64" if dtype == "float64" else "float32"
-    compute = Compute(dtype=jnp.dtype(dtype), param_dtype=jnp.dtype(parameters), attention=form)
+    compute = Compute(
+        dtype=jnp.dtype(dtype), param_dtype=jnp.dtype(parameters), attention_form=form
+    )
     return abstract_block(functools.partial(SelfAttention, description), compute)
 
 

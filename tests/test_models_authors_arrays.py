@@ -43,7 +43,7 @@ def network(name: str, dtype: str, form: str):
     assert description == Description(
         units=2, attention=name == "r3", calibration=name in ("r2", "r3")
     )
-    compute = Compute(dtype=jnp.dtype(dtype), param_dtype=jnp.dtype(dtype), attention=form)
+    compute = Compute(dtype=jnp.dtype(dtype), param_dtype=jnp.dtype(dtype), attention_form=form)
     return fill(abstract_model(description, compute), values)
 
 

@@ -86,7 +86,7 @@ def attention_cases():
 
 def double(form="rows"):
     """Called under `x64`."""
-    return Compute(dtype=jnp.float64, param_dtype=jnp.float64, attention=form)
+    return Compute(dtype=jnp.float64, param_dtype=jnp.float64, attention_form=form)
 
 
 @pytest.mark.parametrize(("channels", "footprint", "case", "form"), list(attention_cases()))

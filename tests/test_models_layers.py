@@ -126,8 +126,10 @@ def test_batch_norm_statistics_have_the_type_of_the_parameters():
 
 
 def test_compute_refuses_an_unknown_attention_form():
-    with pytest.raises(ValueError, match="'rows' or 'patches', got 'columns'"):
-        Compute(attention="columns")
+    with pytest.raises(
+        ValueError, match="attention_form must be 'rows' or 'patches', got 'columns'"
+    ):
+        Compute(attention_form="columns")
 
 
 @pytest.mark.parametrize("name", ["dtype", "param_dtype"])

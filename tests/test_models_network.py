@@ -70,7 +70,7 @@ def test_joint_unit_with_attention_refuses_to_do_without_coordinates():
 @pytest.mark.parametrize("sides", [(3, 8), (8, 3), (1, 1)])
 def test_network_refuses_pictures_below_the_smallest_side(sides):
     model = abstract_model(Description(units=1), Compute())
-    with pytest.raises(ValueError, match=rf"at least 4x4 pixels, got {sides[0]}x{sides[1]}"):
+    with pytest.raises(ValueError, match=rf"at least 4x4 pixels, got {sides[1]}x{sides[0]}"):
         model(np.zeros((1, *sides, 3), np.float32))
 
 

@@ -10,6 +10,7 @@ from jdnet_jax import cli
 from jdnet_jax.data.rain_styles import STYLES
 from jdnet_jax.data.synthetic import add_rain, draw_rain_layer
 from jdnet_jax.evaluation import DataFingerprint
+from jdnet_jax.reproduce.configs import resolved
 from jdnet_jax.reproduce.experiments import TABLES
 from jdnet_jax.reproduce.render import Line, render
 from jdnet_jax.reproduce.runs import ScoredOn
@@ -116,7 +117,8 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     """Which programs would run with which settings; they answer with numbers of their own."""
     calls = []
 
-    def pretend(config, settings, folder, *, steps, tests):
+    def pretend(config, settings, folder, *, tests):
+        steps = resolved(config, settings).train_steps
         calls.append((config, settings, folder.name, steps, tests))
         return {name: card(len(calls), 0.5, test.data.sha256) for name, test in tests.items()}
 
@@ -143,7 +145,7 @@ def test_reproduce_tells_each_run_apart(tmp_path, capsys, monkeypatch):
     assert cli.main(["reproduce", *flags]) == 0
     assert [c[2] for c in calls] == [f"r{n}_seed{s}" for n in (1, 2, 3) for s in (0, 1, 2)]
     chosen = [c[1] for c in calls]
-    assert {s["train_steps"] for s in chosen} == {"9"}
+    assert {c[3] for c in calls} == {9}
     assert [s["seed"] for s in chosen[:3]] == ["0", "1", "2"]
     assert {c[4]["pairs"].settings["seed"] for c in calls} == {"0"}
     assert chosen[0]["model.attention"] == chosen[0]["model.calibration"] == "False"
@@ -159,7 +161,7 @@ def test_reproduce_table1_small_draws_light_rain_on_the_test_pairs(tmp_path, cap
     """The pairs are opened; programs are not run."""
     chosen = {}
 
-    def pretend(config, settings, folder, *, steps, tests):
+    def pretend(config, settings, folder, *, tests):
         chosen[folder.name] = settings, tests
         return {name: card(20, 0.5, test.data.sha256) for name, test in tests.items()}
 

@@ -22,7 +22,7 @@ from authors_files import (
 
 import jdnet_jax
 from jdnet_jax.interop import torch_files
-from jdnet_jax.interop.torch_files import Checkpoint, CheckpointError, read_checkpoint
+from jdnet_jax.interop.torch_files import AuthorsFileError, Checkpoint, read_checkpoint
 
 
 def test_read_checkpoint_has_pytorch_read_weights_only(tmp_path, monkeypatch):
@@ -39,7 +39,7 @@ def test_read_checkpoint_has_pytorch_read_weights_only(tmp_path, monkeypatch):
 
 def test_read_checkpoint_does_not_wait_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(CheckpointError, match="pipe: no regular file"):
+    with pytest.raises(AuthorsFileError, match="pipe: no regular file"):
         read_checkpoint(tmp_path / "pipe")
 
 
@@ -117,7 +117,7 @@ def test_read_checkpoint_refuses_other_contents(tmp_path, torch):
         ({"a": sparse}, "a must be a plain dense tensor, got torch.float32 with layout"),
     ):
         (tmp_path / "net").write_bytes(saved(torch, contents, new=True))
-        with pytest.raises(CheckpointError, match=r"net: ") as refused:
+        with pytest.raises(AuthorsFileError, match=r"net: ") as refused:
             read_checkpoint(tmp_path / "net")
         assert word in str(refused.value)
 
@@ -150,7 +150,7 @@ def test_read_checkpoint_refuses_files_that_are_cut_short(tmp_path, torch, new):
     file = tmp_path / "latest_net"
     for length in [*range(1, len(data), len(data) // 60), len(data) - 1]:
         file.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r"latest_net: this is no .* cut short"):
+        with pytest.raises(AuthorsFileError, match=r"latest_net: this is no .* cut short"):
             read_checkpoint(file)
     file.write_bytes(data)
     assert read_checkpoint(file).state.keys() == {"a", "b"}
@@ -192,7 +192,7 @@ def test_read_checkpoint_refuses_a_pytorch_that_is_not_safe(tmp_path, monkeypatc
     (tmp_path / "net").write_bytes(saved(torch, {"a": torch.zeros(3)}))
     for version in ("1.13.1", "2.5.1", "2.9.1+cu128"):
         monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
-        with pytest.raises(CheckpointError, match=r"must be 2.10 or newer.* got .*pip install"):
+        with pytest.raises(AuthorsFileError, match=r"must be 2.10 or newer.* got .*pip install"):
             read_checkpoint(tmp_path / "net")
     monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion("2.10.0"))
     assert read_checkpoint(tmp_path / "net").step is None

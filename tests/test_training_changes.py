@@ -118,13 +118,13 @@ def test_train_keeps_a_checkpoint_whose_arrays_do_not_fit(setting, value, again)
 
 def test_train_tells_of_checkpoints_that_do_not_say_what_they_saw(again, monkeypatch):
     workdir, config = again
-    describe = Checkpoints.describe
+    record = Checkpoints.record
 
     def without_pictures(self, step):
-        saved, data = describe(self, step)
-        return saved, {k: v for k, v in data.items() if k != "pictures"}
+        found = record(self, step)
+        return found._replace(data={k: v for k, v in found.data.items() if k != "pictures"})
 
-    monkeypatch.setattr(Checkpoints, "describe", without_pictures)
+    monkeypatch.setattr(Checkpoints, "record", without_pictures)
     train(config, workdir)
     log = (workdir / "train.log").read_text()
     assert "does not tell which pictures it was trained on; they were not compared" in log

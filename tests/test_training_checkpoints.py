@@ -241,7 +241,7 @@ def test_train_killed_while_it_replaces_goes_on(whole, owing, moment, monkeypatc
 def test_checkpoints_keep_the_newest_and_the_best(copy, monkeypatch):
     folder = copy / "checkpoints"
     opened = Checkpoints(folder)
-    state = opened.restore(4, whole_state(monkeypatch))[0]
+    state = opened.restore(4, whole_state(monkeypatch))
     # Steps 5 and 6 as a training that was stopped leaves them: without scores.
     for step, ssim in ((5, None), (6, None), (7, 0.9), (8, 0.8), (9, 0.7)):
         scores = None if ssim is None else {"psnr": 0.0, "ssim": ssim}
@@ -254,7 +254,7 @@ def test_checkpoints_keep_the_newest_and_the_best(copy, monkeypatch):
 def test_checkpoints_killed_while_they_delete_leave_no_half_one(copy, monkeypatch):
     folder = copy / "checkpoints"
     opened = Checkpoints(folder, keep_latest=1)
-    state = opened.restore(4, whole_state(monkeypatch))[0]
+    state = opened.restore(4, whole_state(monkeypatch))
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "delete_old", lambda _: None)
         opened.save(

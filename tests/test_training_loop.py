@@ -70,7 +70,7 @@ def test_train_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
     states = []
     for workdir in (whole, tmp_path / "run"):
         checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-        states.append(checkpoints.restore(4, like))
+        states.append((checkpoints.restore(4, like), checkpoints.record(4).data))
         checkpoints.close()
     jax.tree.map(np.testing.assert_array_equal, states[0][0], states[1][0])
     assert states[0][1] == states[1][1]
@@ -277,8 +277,8 @@ def test_checkpoints_keep_best_and_newest(tmp_path):
         )
     assert sorted(int(p.name) for p in (tmp_path / "c").iterdir()) == [2, 4, 5]
     assert (checkpoints.best_step(), checkpoints.latest_step()) == (2, 5)
-    assert checkpoints.scores(2) == {"ssim": 0.25}
-    restored, _, _ = checkpoints.restore(5, state)
+    assert checkpoints.record(2).scores == {"ssim": 0.25}
+    restored = checkpoints.restore(5, state)
     jax.tree.map(np.testing.assert_array_equal, restored, state | {"step": np.int32(5)})
     checkpoints.close()
 

@@ -23,5 +23,5 @@ def test_check_settings_knows_the_smallest_crop_of_the_model(part, monkeypatch):
 
 def test_validation_names_a_pair_that_is_too_small_for_the_network():
     source = Pairs([pair("large", 20, 10), pair("thin", 20, 10, height=1)])
-    with pytest.raises(PairError, match=r"^validation pair thin: .* at least 2x2 pixels, got 1x8"):
+    with pytest.raises(PairError, match=r"^validation pair thin: .* at least 2x2 pixels, got 8x1"):
         Validation(create_model(**TINY), source, crop_size=8)

@@ -122,7 +122,7 @@ def test_train_stops_at_a_loss_that_is_not_finite(tmp_path, monkeypatch):
     workdir = tmp_path / "run"
     make = training_batches
     monkeypatch.setattr(
-        "jdnet_jax.training.loop.training_batches",
+        "jdnet_jax.training.setup.training_batches",
         lambda **options: BatchesThatGoWrong(make(**options)),
     )
     config = tiny_config(monkeypatch, **STEPS | {"checkpoint_every_steps": 1})
@@ -137,7 +137,7 @@ def test_train_stops_at_a_loss_that_is_not_finite(tmp_path, monkeypatch):
             assert str(name) in str(caught.value)
     checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
     assert checkpoints.latest_step() == 4
-    state, _, _ = checkpoints.restore(4, whole_state(monkeypatch))
+    state = checkpoints.restore(4, whole_state(monkeypatch))
     assert all(np.isfinite(v).all() for v in state["params"].values())
 
 
@@ -221,7 +221,7 @@ def test_train_that_is_to_end_where_it_was_stopped_is_validated(tmp_path, monkey
     make = training_batches
     with monkeypatch.context() as patch:
         patch.setattr(
-            "jdnet_jax.training.loop.training_batches",
+            "jdnet_jax.training.setup.training_batches",
             lambda **options: BatchesWithASignal(make(**options)),
         )
         with pytest.raises(Stopped) as stopped:

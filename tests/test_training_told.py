@@ -13,7 +13,7 @@ from tensorboardX.proto.event_pb2 import Event
 from training_process import Process
 
 from jdnet_jax.training.finite import FiniteSteps, NotFiniteError
-from jdnet_jax.training.report import Report
+from jdnet_jax.training.run_log import RunLog
 from jdnet_jax.training.write_errors import WriteError
 
 
@@ -61,38 +61,38 @@ def test_finite_steps_name_a_batch_that_cannot_be_saved(tmp_path, limited):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_report_closing_on_a_full_disk_keeps_the_error_that_ended_it(tmp_path, limited, capfd):
+def test_run_log_closing_on_a_full_disk_keeps_the_error_that_ended_it(tmp_path, limited, capfd):
     with (
         pytest.raises(NotFiniteError, match="the reason"),
-        Report(tmp_path, first_step=0, train_steps=1),
+        RunLog(tmp_path, first_step=0, train_steps=1),
     ):
         raise NotFiniteError("the reason")
     assert "Traceback" not in capfd.readouterr().err
 
 
-def say_much(report):
-    report.say("long" * 2000)
+def say_much(run_log):
+    run_log.say("long" * 2000)
 
 
-def show_noise(report):
+def show_noise(run_log):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    report.validation(1, {"psnr": 20.0}, noise)
+    run_log.validation(1, {"psnr": 20.0}, noise)
 
 
 @pytest.mark.parametrize(("write", "file"), [(say_much, "train.log"), (show_noise, "tensorboard")])
-def test_report_names_the_file_that_cannot_be_written(write, file, tmp_path, limited):
-    def report():
-        with Report(tmp_path, first_step=0, train_steps=1) as opened:
+def test_run_log_names_the_file_that_cannot_be_written(write, file, tmp_path, limited):
+    def attempt():
+        with RunLog(tmp_path, first_step=0, train_steps=1) as opened:
             write(opened)
 
     with pytest.raises(WriteError, match=rf"{file} could not be written \(File too large\). Look"):
-        report()
+        attempt()
 
 
-def test_report_writes_events_that_tensorboard_reads(tmp_path):
-    with Report(tmp_path, first_step=4, train_steps=6) as report:
-        report.training(5, {"loss": 0.5, "psnr": 20.0}, speed=2.0)
-        report.validation(6, {"psnr": 21.0}, np.zeros((4, 12, 3), np.uint8))
+def test_run_log_writes_events_that_tensorboard_reads(tmp_path):
+    with RunLog(tmp_path, first_step=4, train_steps=6) as run_log:
+        run_log.training(5, {"loss": 0.5, "psnr": 20.0}, speed=2.0)
+        run_log.validation(6, {"psnr": 21.0}, np.zeros((4, 12, 3), np.uint8))
     (file,) = (tmp_path / "tensorboard").iterdir()
     data, events = file.read_bytes(), []
     while data:  # records: length, its checksum, content, its checksum

@@ -40,7 +40,7 @@ def test_export_command_takes_a_number_for_a_part_of_a_folders_name(tmp_path, ca
 
 def test_export_weights_refuses_a_folder_that_holds_something(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(FileExistsError, match="not empty"):
+    with pytest.raises(FileExistsError, match="exists; give a new name"):
         export_weights(tmp_path, Description(), {})
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_folders import derain_files
 from PIL import Image
 
 import jdnet_jax
 from jdnet_jax import whole_files
-from jdnet_jax.derain_files import derain_files
 from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.evaluation.predictions import evaluate_predictions
 from jdnet_jax.models import Compute, Description, abstract_model, initial_values
@@ -128,7 +128,7 @@ def test_an_export_that_fails_leaves_nothing_and_can_be_done_again(tmp_path, mon
 KILLED = """
 import os, signal
 from pathlib import Path
-from jdnet_jax.derain_files import derain_files
+from picture_folders import derain_files
 replace, count = Path.replace, 0
 def killed(path, target):
     global count
@@ -143,7 +143,9 @@ derain_files([Path("in")], Path("out"), lambda rgb: 255 - rgb, progress=False)
 
 def test_a_batch_that_was_killed_is_gone_on_with(tmp_path):
     pictures(tmp_path / "in", 5)
-    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    environment = os.environ | {
+        "PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{Path(__file__).parent}"
+    }
     done = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, check=False
     )
@@ -202,7 +204,7 @@ WRITE_THEMSELVES = {
     "whole_files.py": {"open"},
     "weights/files.py": {"write_text"},  # into an unfinished folder
     "training/metrics_log.py": {"open"},  # appends
-    "training/report.py": {"FileHandler"},  # appends
+    "training/run_log.py": {"FileHandler"},  # appends
     "training/tensorboard.py": {"EventsWriter"},  # appends
     "training/finite.py": {"savez_compressed"},  # into memory
     "pictures/read.py": {"open"},  # the null device

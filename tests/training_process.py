@@ -28,7 +28,8 @@ SETTINGS = {
 def end_of(workdir, monkeypatch, step):
     """What a run ends with: the state, the position in the data and the log."""
     checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    state, position, _ = checkpoints.restore(step, whole_state(monkeypatch))
+    state = checkpoints.restore(step, whole_state(monkeypatch))
+    position = checkpoints.record(step).data
     checkpoints.close()
     return state, position, (workdir / "metrics.jsonl").read_bytes()
 

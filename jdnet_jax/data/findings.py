@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jdnet_jax.data.pair_names import few
+from jdnet_jax.messages import counted as counted
 from jdnet_jax.messages import one_line
 
 Severity = Literal["problem", "remark"]
@@ -46,8 +47,3 @@ def problem(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:
 def remark(kind: str, what: str, files: Iterable[str], remedy: str) -> Finding:
     """A finding that is harmless, or a matter of choice."""
     return Finding("remark", kind, what, tuple(files), remedy)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 pair`, `2 pairs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -3,10 +3,8 @@
 from jdnet_jax.evaluation.card import Card, CardError, Weights, read_card
 from jdnet_jax.evaluation.compare import comparison
 from jdnet_jax.evaluation.fingerprint import DataFingerprint, data_fingerprint
-from jdnet_jax.evaluation.means import MeanWithError
 from jdnet_jax.evaluation.predictions import evaluate_predictions
 from jdnet_jax.evaluation.report import Album, write_report
-from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.scores import evaluate_pairs
 
 __all__ = [
@@ -14,9 +12,6 @@ __all__ = [
     "Card",
     "CardError",
     "DataFingerprint",
-    "Evaluation",
-    "MeanWithError",
-    "PictureScores",
     "Weights",
     "comparison",
     "data_fingerprint",

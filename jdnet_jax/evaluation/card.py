@@ -30,11 +30,11 @@ class Weights:
     """The network that was scored.
 
     Attributes:
-        path: as it was named.
+        path: As it was named.
         sha256: of its variables, see `jdnet_jax.weights.weights_sha256`.
-        network: the description that it is built from.
-        training: the settings that it was trained with; None where the weights do not tell, which
-            those of a run do and exports do not.
+        network: The description that it is built from.
+        training: The settings of its training, recorded in a run's checkpoints; None for other
+            weights.
     """
 
     path: str
@@ -48,13 +48,13 @@ class Card:
     """Scores, and what they are the scores of.
 
     Attributes:
-        evaluation: the pairs' fingerprint, the protocols, every picture's scores.
-        weights: the network; None where pictures of another method were scored.
-        predictions: the folder of those pictures; None where a network was scored.
-        command: the command line, by words.
-        config: the settings that the evaluation read; how a network was trained is in `weights`.
-        environment: versions, devices and, run from a clone, the commit of the program, see
-            `jdnet_jax.training.loop.environment`.
+        evaluation: The pairs' fingerprint, every picture's scores.
+        weights: The network; None where pictures of another method were scored.
+        predictions: The folder of those pictures; None where a network was scored.
+        command: The command line, by words.
+        config: The settings that the evaluation read; how a network was trained is in `weights`.
+        environment: Versions, devices and, run from a clone, the commit of the program, see
+            `jdnet_jax.environment.environment`.
     """
 
     evaluation: Evaluation
@@ -71,17 +71,16 @@ class Card:
         `"inf"`, which Python's `float` reads. What is absent is None.
         """
         evaluation = self.evaluation
-        rainy = evaluation.rainy_means()
         return {
             "format": FORMAT,
             "command": list(self.command),
             "data": asdict(evaluation.data),
             "weights": None if self.weights is None else asdict(self.weights),
             "predictions": self.predictions,
-            "protocols": {p: PROTOCOLS[p].description for p in evaluation.protocols},
+            "protocols": {name: p.description for name, p in PROTOCOLS.items()},
             "mean": {
                 "prediction": _plain(evaluation.means()),
-                "rainy": None if rainy is None else _plain(rainy),
+                "rainy": _plain(evaluation.rainy_means()),
             },
             "seconds_per_picture": {
                 "first_with_compilation": evaluation.first_seconds(),
@@ -95,7 +94,7 @@ class Card:
                     "height": s.height,
                     "width": s.width,
                     "prediction": _plain(s.prediction),
-                    "rainy": None if s.rainy is None else _plain(s.rainy),
+                    "rainy": _plain(s.rainy),
                     "seconds": s.seconds,
                     "first_of_size": s.first_of_size,
                 }
@@ -117,10 +116,10 @@ def read_card(path: Path) -> Card:
     word, those of this version of the program.
 
     Args:
-        path: the file, or the output folder of an evaluation.
+        path: The file, or the output folder of an evaluation.
 
     Raises:
-        CardError: there is no card, or it is damaged; the message names the file.
+        CardError: There is no card, or it is damaged; the message names the file.
     """
     file = path / CARD_FILE if path.is_dir() else path
     try:
@@ -159,12 +158,13 @@ def _from_dict(content: object) -> Card:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise _NoCardError("it does not say so under 'format'")
     protocols = _field(content, "protocols", dict)
-    for name, description in protocols.items():
-        if name not in PROTOCOLS or PROTOCOLS[name].description != description:
-            raise _NoCardError(f"its protocol {name!r} is none of this version, or another one")
-    if not protocols:
-        raise _NoCardError("it has no protocols")
-    pictures = [_picture(p, tuple(protocols)) for p in _field(content, "pictures", list)]
+    for name in [*protocols, *PROTOCOLS]:
+        known = PROTOCOLS.get(name)
+        if known is None or protocols.get(name) != known.description:
+            raise _NoCardError(
+                f"its protocol {name!r} is missing, is none of this version, or is another one"
+            )
+    pictures = [_picture(p) for p in _field(content, "pictures", list)]
     data = _field(content, "data", dict)
     fingerprint = DataFingerprint(
         _field(data, "edition", str), _field(data, "count", int), _field(data, "sha256", str)
@@ -173,18 +173,14 @@ def _from_dict(content: object) -> Card:
         raise _NoCardError(
             f"it has scores of {len(pictures)} pictures, and {fingerprint.count} pairs"
         )
-    if len({p.name for p in pictures}) < len(pictures) or len({not p.rainy for p in pictures}) > 1:
-        raise _NoCardError(
-            "its pictures have one name, or only some of them have scores of the input"
-        )
+    if len({p.name for p in pictures}) < len(pictures):
+        raise _NoCardError("two of its pictures have one name")
     command = _field(content, "command", list)
     if not all(isinstance(word, str) for word in command):
         raise _NoCardError("its command is no list of words")
     weights = _optional(content, "weights", dict)
     return Card(
-        evaluation=Evaluation(
-            data=fingerprint, protocols=tuple(protocols), pictures=tuple(pictures)
-        ),
+        evaluation=Evaluation(data=fingerprint, pictures=tuple(pictures)),
         weights=None
         if weights is None
         else Weights(
@@ -200,24 +196,23 @@ def _from_dict(content: object) -> Card:
     )
 
 
-def _picture(content: object, protocols: tuple[str, ...]) -> PictureScores:
+def _picture(content: object) -> PictureScores:
     if not isinstance(content, dict):
         raise _NoCardError("the scores of a picture are no object")
-    rainy = _optional(content, "rainy", dict)
     return PictureScores(
         name=_field(content, "name", str),
         height=_field(content, "height", int),
         width=_field(content, "width", int),
-        prediction=_scores(_field(content, "prediction", dict), protocols),
-        rainy=None if rainy is None else _scores(rainy, protocols),
+        prediction=_scores(_field(content, "prediction", dict)),
+        rainy=_scores(_field(content, "rainy", dict)),
         seconds=_optional(content, "seconds", float),
         first_of_size=_field(content, "first_of_size", bool),
     )
 
 
-def _scores(content: dict[str, Any], protocols: tuple[str, ...]) -> dict[str, Score]:
+def _scores(content: dict[str, Any]) -> dict[str, Score]:
     found = {}
-    for protocol in protocols:
+    for protocol in PROTOCOLS:
         score = _field(content, protocol, dict)
         psnr = math.inf if score.get("psnr") == "inf" else _field(score, "psnr", float)
         found[protocol] = Score(psnr, _field(score, "ssim", float))

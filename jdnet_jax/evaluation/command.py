@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ml_collections import ConfigDict
 import jdnet_jax
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.data.sources import open_pairs, rain_style
+from jdnet_jax.environment import environment
 from jdnet_jax.evaluation.card import CARD_FILE, Card, Weights
 from jdnet_jax.evaluation.compare import (
     check_same_names,
@@ -32,14 +33,13 @@ from jdnet_jax.evaluation.output_folder import (
     remove_earlier,
 )
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
-from jdnet_jax.evaluation.report import Album, write_report
-from jdnet_jax.evaluation.scores import Restore, evaluate_pairs
+from jdnet_jax.evaluation.report import Album, Views, write_report
+from jdnet_jax.evaluation.scores import RestoreFloat, evaluate_pairs
 from jdnet_jax.memory import available_bytes, bytes_per_pixel
 from jdnet_jax.models import Compute, JDNet, abstract_model, fill
 from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
 from jdnet_jax.restore import Restorer
-from jdnet_jax.training.loop import environment
 from jdnet_jax.weights import weights_sha256
 from jdnet_jax.whole_files import unfinished, write_whole
 
@@ -65,7 +65,7 @@ def evaluate(
         config: The settings of `configs/default.py`; the pairs and their rain are read from it. The
             network's description is that of the weights, but for `model.position_size`, which
             holds where it is not 0.
-        weights: See `jdnet_jax.pretrained.load_variables`.
+        weights: See `jdnet_jax.pretrained.load_trained`.
         predictions: A folder of predictions. Without either of the two, the bundled weights that
             `DEFAULT_WEIGHTS` names are scored.
         suffix: What the predictions' names have after the pair's.
@@ -104,17 +104,7 @@ def evaluate(
     saved = (folder / "pictures").resolve() if folder and pictures else None
     with unfinished(saved) if saved else contextlib.nullcontext() as unsaved:
         if weights is not None:
-            # Read once: the best checkpoint of a run that is still training may change.
-            description, variables, training = load_trained(weights)
-            if size := config.model.position_size:
-                description = dataclasses.replace(description, position_size=size)
-            scored = Weights(
-                path=weights,
-                sha256=weights_sha256(variables),
-                network=description.to_dict(),
-                training=training,
-            )
-            model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
+            model, scored = _open_weights(weights, config)
             evaluation = evaluate_pairs(
                 _whole(model), source, save_to=unsaved, observe=observe, progress=progress
             )
@@ -126,7 +116,6 @@ def evaluate(
         if folder and overwrite:
             remove_earlier(folder, earlier)
     label = str(weights or predictions)
-    table = evaluation.table(label=label)
     if folder is not None:
         card = Card(
             evaluation=evaluation,
@@ -136,11 +125,8 @@ def evaluate(
             config=_read_here(config),
             environment=_environment(),
         )
-        card.write(folder / CARD_FILE)
-        evaluation.write_csv(folder / "scores.csv")
-        write_whole(folder / "table.md", table.encode("utf-8", "surrogateescape"))
-        write_report(folder / "report.html", card, album.views, title=label)
-    return table
+        _write(folder, card, album.views, label)
+    return evaluation.table(label=label)
 
 
 def compare(
@@ -197,7 +183,33 @@ def compare(
     return table
 
 
-def _whole(model: JDNet) -> Restore:
+def _open_weights(path: str, config: ConfigDict) -> tuple[JDNet, Weights]:
+    """The network to score, and what the card says of it.
+
+    The weights are read once: the best checkpoint of a run that is still training may change.
+    """
+    description, variables, training = load_trained(path)
+    if size := config.model.position_size:
+        description = dataclasses.replace(description, position_size=size)
+    model = fill(abstract_model(description, Compute(dtype=config.dtype)), variables)
+    return model, Weights(
+        path=path,
+        sha256=weights_sha256(variables),
+        network=description.to_dict(),
+        training=training,
+    )
+
+
+def _write(folder: Path, card: Card, views: Mapping[str, Views], label: str) -> None:
+    """Writes `FILES`."""
+    table = card.evaluation.table(label=label)
+    card.write(folder / CARD_FILE)
+    card.evaluation.write_csv(folder / "scores.csv")
+    write_whole(folder / "table.md", table.encode("utf-8", "surrogateescape"))
+    write_report(folder / "report.html", card, views, title=label)
+
+
+def _whole(model: JDNet) -> RestoreFloat:
     """Derains pictures whole, or raises a MemoryError.
 
     Tiles leave seams, and no score shall depend on how much memory happens to be free.

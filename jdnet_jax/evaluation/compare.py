@@ -13,6 +13,7 @@ from jdnet_jax.evaluation.fingerprint import DataFingerprint
 from jdnet_jax.evaluation.means import paired_difference
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
 from jdnet_jax.evaluation.tables import Column, Entry, paper_table, protocol_legend
+from jdnet_jax.metrics import PROTOCOLS
 from jdnet_jax.paths import expanded
 from jdnet_jax.published import EDITIONS, PROTOCOL, PROTOCOL_REASON, TABLE_1
 
@@ -32,8 +33,8 @@ def named(entries: Sequence[str]) -> list[Named]:
     """Reads `NAME=PATH`, or `PATH`, which is called as its last part is.
 
     Raises:
-        FileNotFoundError: there is nothing at a path.
-        ValueError: there are no entries, one has no name, or two have the same.
+        FileNotFoundError: There is nothing at a path.
+        ValueError: There are no entries, one has no name, or two have the same.
     """
     if not entries:
         raise ValueError("there is nothing to compare; name result cards or folders of predictions")
@@ -44,7 +45,7 @@ def named(entries: Sequence[str]) -> list[Named]:
             # "." has no name of its own. Not where links lead: a link may be what gives the name.
             name, path = Path(os.path.abspath(entry)).name, entry
         if not name or not path:
-            raise ValueError(f"an entry to compare is PATH or NAME=PATH, received {entry!r}")
+            raise ValueError(f"an entry to compare is PATH or NAME=PATH, got {entry!r}")
         method = Named(name, expanded(path))
         if not method.path.exists():
             raise FileNotFoundError(
@@ -55,7 +56,7 @@ def named(entries: Sequence[str]) -> list[Named]:
     names = [method.name for method in methods]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"what is compared has a name each, received {', '.join(names)}; give NAME=PATH"
+            f"what is compared has a name each, got {', '.join(names)}; give NAME=PATH"
         )
     return methods
 
@@ -64,7 +65,7 @@ def read_cards(methods: Sequence[Named]) -> dict[str, Evaluation]:
     """The evaluations of those methods that are cards.
 
     Raises:
-        CardError: a file that is none.
+        CardError: A file that is none.
     """
     return {m.name: read_card(m.path).evaluation for m in methods if m.is_card()}
 
@@ -73,10 +74,10 @@ def check_same_pairs(data: Sequence[tuple[str, DataFingerprint]]) -> None:
     """Refuses methods that were scored on different pairs.
 
     Args:
-        data: each method's name and the fingerprint of its pairs.
+        data: Each method's name and the fingerprint of its pairs.
 
     Raises:
-        ValueError: two fingerprints differ; the message says whose.
+        ValueError: Two fingerprints differ; the message says whose.
     """
     if len({fingerprint.sha256 for _, fingerprint in data}) > 1:
         listed = "; ".join(
@@ -93,11 +94,11 @@ def check_same_names(evaluations: Mapping[str, Evaluation], source: PairSource) 
     """Refuses pairs that have other names than those scored; decodes no picture.
 
     Args:
-        evaluations: name -> evaluation.
-        source: the pairs that other methods are to be scored on.
+        evaluations: Name -> evaluation.
+        source: The pairs that other methods are to be scored on.
 
     Raises:
-        ValueError: the names differ; the message says whose.
+        ValueError: The names differ; the message says whose.
     """
     names = {source.name(index) for index in range(len(source))}
     for method, evaluation in evaluations.items():
@@ -117,55 +118,44 @@ def comparison(evaluations: dict[str, Evaluation]) -> str:
     count, the edition of the paper, they have rows of their own, which say so.
 
     Args:
-        evaluations: name -> evaluation of the same pairs under the same protocols, at least one.
+        evaluations: Name -> evaluation of the same pairs, at least one.
 
     Returns:
         Markdown that ends with a newline.
 
     Raises:
-        ValueError: the pairs or the protocols differ.
+        ValueError: The pairs differ.
     """
     check_same_pairs([(name, e.data) for name, e in evaluations.items()])
-    protocols = {name: e.protocols for name, e in evaluations.items()}
     first = next(iter(evaluations.values()))
-    if any(set(other) != set(first.protocols) for other in protocols.values()):
-        listed = "; ".join(f"{name}: {', '.join(p)}" for name, p in protocols.items())
-        raise ValueError(
-            f"methods are compared under the same protocols, but there are {listed}. Score them "
-            "under the same ones: scores of two protocols do not stand in one row"
-        )
     # The same pairs may go by a path in one card and by their published name in another.
     editions = [e.data.edition for e in evaluations.values()]
     edition = next((e for e in editions if e in EDITIONS.values()), editions[0])
     tables = []
-    for protocol in first.protocols:
+    for protocol in PROTOCOLS:
         columns = _measured(evaluations, edition, protocol)
         if protocol == PROTOCOL:
             columns += _published(edition)
         tables.append(paper_table(columns))
     legend = first.legend(edition=edition, timed=False)
-    if PROTOCOL in first.protocols:
-        references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
-        if edition in EDITIONS.values():
-            legend += (
-                "Which edition the pairs are is told by their count; the paper gives nothing more "
-                "by which they could be told to be its own.\n"
-            )
+    if edition in EDITIONS.values():
         legend += (
-            f"Published: as Table 1 of the JDNet paper prints them, its own and those of others "
-            f"(methods: {references}). {PROTOCOL_REASON}\n"
+            "Which edition the pairs are is told by their count; the paper gives nothing more by "
+            "which they could be told to be its own.\n"
         )
-    else:
-        legend += (
-            f"The published numbers are taken for the protocol `{PROTOCOL}`, under which nothing "
-            "here was scored.\n"
-        )
-    return "\n".join([*tables, f"{legend}\n{protocol_legend(first.protocols)}"])
+    references = ", ".join(f"{p.method} ({p.reference})" for p in TABLE_1)
+    legend += (
+        "Published: as Table 1 of the JDNet paper prints them, its own and those of others "
+        f"(methods: {references}). {PROTOCOL_REASON}\n"
+    )
+    return "\n".join([*tables, f"{legend}\n{protocol_legend()}"])
 
 
 def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -> list[Column]:
     first_name, first = next(iter(evaluations.items()))
-    columns = []
+    # The same of all, as the pairs are. Cards may call these differently.
+    (entry,) = first.rainy_column(protocol).entries.values()
+    columns = [Column(name="rainy input", entries={edition: entry})]
     for name, evaluation in evaluations.items():
         (entry,) = evaluation.column(name, protocol).entries.values()
         entries = {edition: entry}
@@ -173,10 +163,6 @@ def _measured(evaluations: dict[str, Evaluation], edition: str, protocol: str) -
             difference = _difference(evaluation, first, protocol)
             entries[f"difference from {first_name}, picture by picture"] = difference
         columns.append(Column(name=name, entries=entries))
-    rainy = next(filter(None, (e.rainy_column(protocol) for e in evaluations.values())), None)
-    if rainy is not None:
-        (entry,) = rainy.entries.values()
-        columns.insert(0, Column(name=rainy.name, entries={edition: entry}))
     return columns
 
 

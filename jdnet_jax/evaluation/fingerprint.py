@@ -14,9 +14,9 @@ class DataFingerprint:
     """Which pairs were scored.
 
     Attributes:
-        edition: what the source of the pairs calls them. It may hold a path, and says nothing about
+        edition: What the source of the pairs calls them. It may hold a path, and says nothing about
             whether two sets are the same.
-        count: how many pairs.
+        count: How many pairs.
         sha256: 64 hexadecimal digits, of the names and pixels of all pairs (`pair_digest`). Two
             sets are the same exactly if these agree.
     """

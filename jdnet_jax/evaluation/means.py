@@ -13,9 +13,9 @@ class MeanWithError(MeanScore):
     """A mean over pictures with its standard error.
 
     Attributes:
-        psnr_standard_error: of `psnr`, in decibels; None for a single picture, and where a picture
+        psnr_standard_error: Of `psnr`, in decibels; None for a single picture, and where a picture
             is identical, since an infinite mean has no error.
-        ssim_standard_error: of `ssim`; None for a single picture.
+        ssim_standard_error: Of `ssim`; None for a single picture.
     """
 
     psnr_standard_error: float | None
@@ -34,10 +34,10 @@ def mean_with_error(scores: Sequence[Score]) -> MeanWithError:
     """The mean of the scores of several pictures under one protocol, and its standard error.
 
     Args:
-        scores: one per picture, at least one.
+        scores: One per picture, at least one.
 
     Raises:
-        ValueError: if there are no scores.
+        ValueError: There are no scores.
     """
     mean = mean_scores(scores)
     return MeanWithError(
@@ -55,7 +55,7 @@ def standard_error(values: Sequence[float]) -> float | None:
     """The standard error of the mean: the sample standard deviation over the root of the count.
 
     Args:
-        values: of one picture each.
+        values: Of one picture each.
 
     Returns:
         In the unit of the values; None for fewer than two of them, or if one is infinite.
@@ -72,14 +72,14 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> tuple[float, fl
     therefore smaller than those of the two means suggest.
 
     Args:
-        a: a score of each picture.
-        b: the same of another method, in the same order.
+        a: A score of each picture.
+        b: The same of another method, in the same order.
 
     Returns:
         The mean and its standard error; None if a score is infinite.
 
     Raises:
-        ValueError: if the numbers of pictures differ.
+        ValueError: The numbers of pictures differ.
     """
     if not all(map(math.isfinite, (*a, *b))):
         return None

@@ -27,7 +27,7 @@ def output_folder(output: str | None, names: Sequence[str], overwrite: bool) -> 
 
 
 def is_in(path: Path, folder: Path) -> bool:
-    """Whether a path is a folder's, or the folder itself, wherever links lead."""
+    """Whether a path lies in a folder, or is it; links are resolved."""
     return path.resolve().is_relative_to(folder.resolve())
 
 

@@ -7,7 +7,6 @@ from jdnet_jax.data.pairs import Pair, PairSource
 from jdnet_jax.data.picture_files import pictures_inside, read_rgb
 from jdnet_jax.evaluation.results import Evaluation
 from jdnet_jax.evaluation.scores import (
-    ALL_PROTOCOLS,
     Observe,
     Picture,
     Predict,
@@ -20,8 +19,6 @@ def evaluate_predictions(
     source: PairSource,
     *,
     suffix: str = "",
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     observe: Observe | None = None,
     progress: bool = True,
 ) -> Evaluation:
@@ -34,31 +31,26 @@ def evaluate_predictions(
     of a picture, such as a README or a table, are no predictions.
 
     Args:
-        directory: the folder.
-        source: the pairs, each of which is read once.
-        suffix: what the method put between the name and the extension, such as `_derained`.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy input beside the prediction.
-        observe: is called with every pair and its prediction, after they were scored.
-        progress: draw a progress bar on stderr.
+        directory: The folder.
+        source: The pairs, each of which is read once.
+        suffix: What the method put between the name and the extension, such as `_derained`.
+        observe: Is called with every pair and its prediction, after they were scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         The scores, without times, in the order of the source.
 
     Raises:
-        NotADirectoryError: if there is no such folder.
-        ValueError: if predictions are missing, belong to no pair or come twice, if a file is no
-            8-bit RGB or grey picture, has another size than the clean picture, or is too small for
-            a protocol, if a folder inside cannot be listed, or if a protocol is unknown. The
-            message names the files.
+        NotADirectoryError: There is no such folder.
+        ValueError: Predictions are missing, belong to no pair or come twice; a file is no 8-bit RGB
+            or grey picture, has another size than the clean picture, or is too small for a
+            protocol; or a folder inside cannot be listed. The message names the files.
     """
     only = str(directory)
     return evaluate_folders(
         {only: directory},
         source,
         suffix=suffix,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )[only]
@@ -69,28 +61,24 @@ def evaluate_folders(
     source: PairSource,
     *,
     suffix: str = "",
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     observe: Observe | None = None,
     progress: bool = True,
 ) -> dict[str, Evaluation]:
     """Scores several methods' folders as `evaluate_predictions` does one, reading each pair once.
 
     Args:
-        directories: method -> its folder.
-        source: the pairs.
-        suffix: as there, of all folders.
-        protocols: as there.
-        score_rainy: as there; each rainy input is scored once.
-        observe: is called with every pair and each prediction, after that was scored.
-        progress: draw a progress bar on stderr.
+        directories: Method -> its folder.
+        source: The pairs.
+        suffix: As there, of all folders.
+        observe: Is called with every pair and each prediction, after that was scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         Method -> its scores.
 
     Raises:
-        NotADirectoryError: as there.
-        ValueError: as there.
+        NotADirectoryError: As there.
+        ValueError: As there.
     """
     names = [source.name(index) for index in range(len(source))]
     methods = {
@@ -103,8 +91,6 @@ def evaluate_folders(
     return score_methods(
         methods,
         source,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )

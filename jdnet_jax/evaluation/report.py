@@ -26,6 +26,7 @@ from PIL import Image
 from jdnet_jax.data.pairs import Pair
 from jdnet_jax.evaluation.card import Card
 from jdnet_jax.evaluation.results import Evaluation, PictureScores
+from jdnet_jax.messages import counted
 from jdnet_jax.metrics import PROTOCOLS, Score, to_8_bits
 from jdnet_jax.published import PROTOCOL
 from jdnet_jax.whole_files import write_whole
@@ -65,10 +66,10 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
     """Writes the page, over a file that is there; its folder exists.
 
     Args:
-        path: the file.
-        card: what is reported on.
-        views: the pictures of every pair by name, see `Album`.
-        title: what to call the predictions.
+        path: The file.
+        card: What is reported on.
+        views: The pictures of every pair by name, see `Album`.
+        title: What to call the predictions.
     """
     evaluation = card.evaluation
     ranked = _ranked(evaluation)
@@ -80,18 +81,17 @@ def write_report(path: Path, card: Card, views: Mapping[str, Views], *, title: s
         ("The others, from the worst to the best", rest, True),
     ]
     shown = {s.name: f"picture-{i}" for i, s in enumerate(s for _, g, _ in groups for s in g)}
-    protocol = _ranking_protocol(evaluation)
     count = len(evaluation.pictures)
     style, script = (_part(name) for name in ("report.css", "report.js"))
     page = string.Template(_part("report.html")).substitute(
         title=escape(title),
         summary=f"On {escape(evaluation.data.edition)}.",
         means=_means_table(evaluation, title),
-        protocols=_list({p: PROTOCOLS[p].description for p in evaluation.protocols}),
+        protocols=_list({name: p.description for name, p in PROTOCOLS.items()}),
         shown=f"{'All' if len(shown) == count else f'{len(shown)} of'} {count}, ranked by PSNR "
-        f"under the protocol <code>{escape(protocol)}</code>.",
+        f"under the protocol <code>{PROTOCOL}</code>.",
         groups="\n".join(
-            _group(heading, pictures, views, shown, protocol, small=small)
+            _group(heading, pictures, views, shown, small=small)
             for heading, pictures, small in groups
             if pictures
         ),
@@ -133,13 +133,8 @@ def _jpeg(picture: Image.Image, side: int, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _ranking_protocol(evaluation: Evaluation) -> str:
-    return PROTOCOL if PROTOCOL in evaluation.protocols else evaluation.protocols[0]
-
-
 def _ranked(evaluation: Evaluation) -> list[PictureScores]:
-    protocol = _ranking_protocol(evaluation)
-    return sorted(evaluation.pictures, key=lambda s: s.prediction[protocol].psnr)
+    return sorted(evaluation.pictures, key=lambda s: s.prediction[PROTOCOL].psnr)
 
 
 def _first(count: int) -> tuple[int, int]:
@@ -153,20 +148,15 @@ def _group(
     pictures: Sequence[PictureScores],
     views: Mapping[str, Views],
     ids: Mapping[str, str],
-    protocol: str,
     *,
     small: bool,
 ) -> str:
-    figures = "\n".join(
-        _figure(s, views[s.name], ids[s.name], protocol, small=small) for s in pictures
-    )
+    figures = "\n".join(_figure(s, views[s.name], ids[s.name], small=small) for s in pictures)
     style = "group small" if small else "group"
     return f'<h3>{heading}</h3>\n<div class="{style}">\n{figures}\n</div>'
 
 
-def _figure(
-    scores: PictureScores, views: Views, identifier: str, protocol: str, *, small: bool
-) -> str:
+def _figure(scores: PictureScores, views: Views, identifier: str, *, small: bool) -> str:
     if small:
         views = Views(*(_jpeg(Image.open(io.BytesIO(view)), *_SMALL) for view in views))
     name = escape(scores.name)
@@ -183,9 +173,7 @@ def _figure(
         side: f"{name}: how much of the {what} covers the derained picture, in percent"
         for side, what in (("rainy", "rainy input"), ("clean", "clean picture"))
     }
-    caption = _text(scores.prediction[protocol])
-    if scores.rainy is not None:
-        caption += f"; rainy input {_text(scores.rainy[protocol])}"
+    caption = f"{_text(scores.prediction[PROTOCOL])}; rainy input {_text(scores.rainy[PROTOCOL])}"
     return "\n".join(
         [
             f'<figure id="{identifier}">',
@@ -213,16 +201,13 @@ def _text(score: Score) -> str:
 
 def _means_table(evaluation: Evaluation, title: str) -> str:
     rows = {"rainy input": evaluation.rainy_means(), title: evaluation.means()}
-    groups = "".join(
-        f'<th colspan="2" scope="colgroup">{escape(p)}</th>' for p in evaluation.protocols
-    )
-    metrics = '<th scope="col">PSNR, dB</th><th scope="col">SSIM</th>' * len(evaluation.protocols)
+    groups = "".join(f'<th colspan="2" scope="colgroup">{escape(p)}</th>' for p in PROTOCOLS)
+    metrics = '<th scope="col">PSNR, dB</th><th scope="col">SSIM</th>' * len(PROTOCOLS)
     body = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(f"<td>{m.psnr_text()}</td><td>{m.ssim_text()}</td>" for m in means.values())
         + "</tr>"
         for name, means in rows.items()
-        if means is not None
     )
     count = len(evaluation.pictures)
     errors = ", ± the standard error of the mean" if count > 1 else ""
@@ -230,14 +215,13 @@ def _means_table(evaluation: Evaluation, title: str) -> str:
         '<div class="wide means" role="region" aria-labelledby="means" tabindex="0">\n<table>\n'
         f'<thead>\n<tr><th rowspan="2" scope="col">method</th>{groups}</tr>\n'
         f"<tr>{metrics}</tr>\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>\n"
-        f"<p>Means over {count} picture{'' if count == 1 else 's'}{errors}.</p>"
+        f"<p>Means over {counted(count, 'picture')}{errors}.</p>"
     )
 
 
 def _score_table(evaluation: Evaluation, ids: Mapping[str, str]) -> str:
-    rainy = evaluation.rainy_means() is not None
     timed = evaluation.first_seconds() is not None
-    metrics = ["PSNR", "SSIM", *(["rainy PSNR", "rainy SSIM"] if rainy else [])]
+    metrics = ["PSNR", "SSIM", "rainy PSNR", "rainy SSIM"]
     column = 2  # after the name and the size
 
     def sortable(text: str, number: int, rows: str = "") -> str:
@@ -247,7 +231,7 @@ def _score_table(evaluation: Evaluation, ids: Mapping[str, str]) -> str:
         )
 
     groups, headings = "", ""
-    for protocol in evaluation.protocols:
+    for protocol in PROTOCOLS:
         groups += f'<th colspan="{len(metrics)}" scope="colgroup">{escape(protocol)}</th>'
         for metric in metrics:
             headings += sortable(metric, column)
@@ -261,10 +245,9 @@ def _score_table(evaluation: Evaluation, ids: Mapping[str, str]) -> str:
         if s.name in ids:
             name = f'<a href="#{ids[s.name]}">{name}</a>'
         cells = [f"{s.width}×{s.height}"]
-        for protocol in evaluation.protocols:
+        for protocol in PROTOCOLS:
             for scores in (s.prediction, s.rainy):
-                if scores is not None:
-                    cells += [f"{scores[protocol].psnr:.2f}", f"{scores[protocol].ssim:.4f}"]
+                cells += [f"{scores[protocol].psnr:.2f}", f"{scores[protocol].ssim:.4f}"]
         if timed:
             cells.append("" if s.seconds is None else f"{s.seconds:.3f}")
         row = "".join(f"<td>{cell}</td>" for cell in cells)

@@ -16,7 +16,8 @@ from jdnet_jax.evaluation.tables import (
     paper_table,
     protocol_legend,
 )
-from jdnet_jax.metrics import Score
+from jdnet_jax.messages import counted
+from jdnet_jax.metrics import PROTOCOLS, Score
 from jdnet_jax.whole_files import write_whole
 
 
@@ -25,13 +26,13 @@ class PictureScores:
     """The scores of one picture.
 
     Attributes:
-        name: the name of the pair.
-        height: pixels.
-        width: pixels.
-        prediction: protocol -> score of the prediction.
-        rainy: protocol -> score of the rainy input; None where it was not asked for.
-        seconds: what restoring this picture took; None where nothing was restored.
-        first_of_size: no picture of this size came before, so that `seconds` may hold the
+        name: The name of the pair.
+        height: Pixels.
+        width: Pixels.
+        prediction: Protocol -> score of the prediction.
+        rainy: Protocol -> score of the rainy input.
+        seconds: What restoring this picture took; None where nothing was restored.
+        first_of_size: No picture of this size came before, so that `seconds` may hold the
             compilation for it.
     """
 
@@ -39,37 +40,30 @@ class PictureScores:
     height: int
     width: int
     prediction: Mapping[str, Score]
-    rainy: Mapping[str, Score] | None
+    rainy: Mapping[str, Score]
     seconds: float | None
     first_of_size: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The scores of a set of pairs.
+    """The scores of a set of pairs, under each of `jdnet_jax.metrics.PROTOCOLS`.
 
     Attributes:
-        data: which pairs.
-        protocols: the names of the protocols, in the order of the tables.
-        pictures: one entry per pair, in the order of the source; at least one.
+        data: Which pairs.
+        pictures: One entry per pair, in the order of the source; at least one.
     """
 
     data: DataFingerprint
-    protocols: tuple[str, ...]
     pictures: tuple[PictureScores, ...]
 
     def means(self) -> dict[str, MeanWithError]:
         """The mean score of the predictions under every protocol."""
-        return {
-            p: mean_with_error([s.prediction[p] for s in self.pictures]) for p in self.protocols
-        }
+        return {p: mean_with_error([s.prediction[p] for s in self.pictures]) for p in PROTOCOLS}
 
-    def rainy_means(self) -> dict[str, MeanWithError] | None:
-        """The mean score of the rainy inputs under every protocol; None if not asked for."""
-        rainy = [s.rainy for s in self.pictures if s.rainy is not None]
-        if not rainy:
-            return None
-        return {p: mean_with_error([of[p] for of in rainy]) for p in self.protocols}
+    def rainy_means(self) -> dict[str, MeanWithError]:
+        """The mean score of the rainy inputs under every protocol."""
+        return {p: mean_with_error([s.rainy[p] for s in self.pictures]) for p in PROTOCOLS}
 
     def first_seconds(self) -> float | None:
         """What restoring the first picture took, compilation included; None if none was."""
@@ -88,10 +82,9 @@ class Evaluation:
         """The means of the predictions under a protocol, as a column of a table."""
         return self._column(name, self.means()[protocol], protocol)
 
-    def rainy_column(self, protocol: str) -> Column | None:
-        """The means of the rainy inputs, as a column of a table; None if not asked for."""
-        rainy = self.rainy_means()
-        return None if rainy is None else self._column("rainy input", rainy[protocol], protocol)
+    def rainy_column(self, protocol: str) -> Column:
+        """The means of the rainy inputs under a protocol, as a column of a table."""
+        return self._column("rainy input", self.rainy_means()[protocol], protocol)
 
     def _column(self, name: str, mean: MeanWithError, protocol: str) -> Column:
         entry = Entry(protocol=protocol, psnr=mean.psnr_text(), ssim=mean.ssim_text())
@@ -101,31 +94,27 @@ class Evaluation:
         """The means as Markdown, one table in the shape of the paper's Table 1 per protocol.
 
         Args:
-            label: what to call the predictions, such as the name of the method. The rainy inputs,
-                if scored, stand to the left of them.
+            label: What to call the predictions, such as the name of the method. The rainy inputs
+                stand to the left of them.
 
         Returns:
             Markdown that ends with a newline; it says which pairs, which protocols and how fast.
         """
-        tables = []
-        for protocol in self.protocols:
-            rainy = self.rainy_column(protocol)
-            columns = [] if rainy is None else [rainy]
-            tables.append(paper_table([*columns, self.column(label, protocol)]))
-        return "\n".join([*tables, f"{self.legend()}\n{protocol_legend(self.protocols)}"])
+        tables = [paper_table([self.rainy_column(p), self.column(label, p)]) for p in PROTOCOLS]
+        return "\n".join([*tables, f"{self.legend()}\n{protocol_legend()}"])
 
     def legend(self, *, edition: str | None = None, timed: bool = True) -> str:
         """What stands under the tables about the pairs, the errors and the time.
 
         Args:
-            edition: what to call the pairs instead.
-            timed: tell the time, where it was taken.
+            edition: What to call the pairs instead.
+            timed: Tell the time, where it was taken.
 
         Returns:
             Markdown that ends with a newline.
         """
         count = len(self.pictures)
-        lines = [f"Means over {count} picture{'' if count == 1 else 's'}"]
+        lines = [f"Means over {counted(count, 'picture')}"]
         lines[0] += ", ± the standard error of the mean." if count > 1 else "."
         called = markdown_text(edition or self.data.edition)
         lines.append(f"Pairs: {called}; sha256 {self.data.sha256}.")
@@ -139,30 +128,27 @@ class Evaluation:
         """Writes one line per picture, over a file that is there.
 
         The columns are `name`, `height`, `width`, `{protocol}_psnr` and `{protocol}_ssim` for
-        every protocol, the same with `rainy_` before them where the inputs were scored, `seconds`
-        (empty where nothing was restored) and `first_of_size` (1 or 0). Infinite PSNR is `inf`.
+        every protocol, the same of the rainy inputs with `rainy_` before them, `seconds` (empty
+        where nothing was restored) and `first_of_size` (1 or 0). Infinite PSNR is `inf`.
 
         Args:
-            path: the file; its folder exists.
+            path: The file; its folder exists.
         """
-        scored = {"": [s.prediction for s in self.pictures]}
-        if all(s.rainy is not None for s in self.pictures):
-            scored["rainy_"] = [s.rainy for s in self.pictures if s.rainy is not None]
         columns = [
             f"{prefix}{protocol}_{metric}"
-            for prefix in scored
-            for protocol in self.protocols
+            for prefix in ("", "rainy_")
+            for protocol in PROTOCOLS
             for metric in ("psnr", "ssim")
         ]
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(["name", "height", "width", *columns, "seconds", "first_of_size"])
-        for i, s in enumerate(self.pictures):
+        for s in self.pictures:
             values = [
                 f"{value:.6f}"
-                for scores in scored.values()
-                for protocol in self.protocols
-                for value in (scores[i][protocol].psnr, scores[i][protocol].ssim)
+                for scores in (s.prediction, s.rainy)
+                for protocol in PROTOCOLS
+                for value in (scores[protocol].psnr, scores[protocol].ssim)
             ]
             seconds = "" if s.seconds is None else f"{s.seconds:.6f}"
             writer.writerow([s.name, s.height, s.width, *values, seconds, int(s.first_of_size)])

@@ -1,7 +1,7 @@
 """Scoring a method on a set of pairs."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,17 @@ from jdnet_jax.metrics import PROTOCOLS, Score, score, to_8_bits
 from jdnet_jax.whole_files import write_whole
 
 Picture = npt.NDArray[np.generic]
-Restore = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
+RestoreFloat = Callable[[npt.NDArray[np.float32]], npt.ArrayLike]
 Observe = Callable[[Pair, Picture], None]
 Predict = Callable[[Pair], tuple[Picture, float | None]]
 """Gives the prediction for a pair, and the seconds it took or None."""
 
-ALL_PROTOCOLS = tuple(PROTOCOLS)
-
 
 def evaluate_pairs(
-    restore: Restore,
+    restore: RestoreFloat,
     source: PairSource,
     *,
-    protocols: Sequence[str] = ALL_PROTOCOLS,
-    score_rainy: bool = True,
     save_to: Path | None = None,
-    overwrite: bool = False,
     observe: Observe | None = None,
     progress: bool = True,
     clock: Callable[[], float] = time.perf_counter,
@@ -40,33 +35,29 @@ def evaluate_pairs(
     """Restores the rainy picture of every pair once, and scores it under every protocol.
 
     Args:
-        restore: maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
+        restore: Maps a rainy picture, float32 RGB `[h, w, 3]` in [0, 1], to the derained one of the
             same shape, floats, not necessarily inside [0, 1]: the score clips.
-        source: the pairs.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy picture beside the derained one.
-        save_to: a folder for the derained pictures, `NAME.png` in 8 bits; made if it is not there.
-            Under `rgb` and `y` these files score as the pictures in memory did.
-        overwrite: allow `save_to` to hold files already.
-        observe: is called with every pair and its prediction, after they were scored.
-        progress: draw a progress bar on stderr.
-        clock: seconds of a running clock. What is timed is `restore` and the transfer of its result
+        source: The pairs.
+        save_to: A new or empty folder for the derained pictures, `NAME.png` in 8 bits; made if it
+            is not there. Under `rgb` and `y` these files score as the pictures in memory did.
+        observe: Is called with every pair and its prediction, after they were scored.
+        progress: Draw a progress bar on stderr.
+        clock: Seconds of a running clock. What is timed is `restore` and the transfer of its result
             to the host, not reading and not scoring.
 
     Returns:
         The scores, in the order of the source.
 
     Raises:
-        FileExistsError: if `save_to` holds files and `overwrite` is not set.
-        TypeError: if `restore` gives no floats.
-        ValueError: if the source is empty, a protocol is unknown, two pairs have one name,
-            `restore` runs out of memory, changes the shape or gives values that are not finite, or
-            a picture is too small for a protocol. The message names the picture.
+        FileExistsError: `save_to` holds files.
+        TypeError: `restore` gives no floats.
+        ValueError: The source is empty, two pairs have one name, `restore` runs out of memory,
+            changes the shape or gives values that are not finite, or a picture is too small for a
+            protocol. The message names the picture.
     """
-    if save_to is not None and save_to.exists() and any(save_to.iterdir()) and not overwrite:
+    if save_to is not None and save_to.exists() and any(save_to.iterdir()):
         raise FileExistsError(
-            f"derained pictures go into a new or empty folder, {save_to} holds files: "
-            "name another one or pass overwrite=True"
+            f"derained pictures go into a new or empty folder, {save_to} holds files: name another"
         )
 
     def predict(pair: Pair) -> tuple[Picture, float | None]:
@@ -81,12 +72,12 @@ def evaluate_pairs(
         seconds = clock() - started
         if not np.issubdtype(derained.dtype, np.floating):
             raise TypeError(
-                f"{pair['name']}: restoring gives floats in [0, 1], received {derained.dtype}"
+                f"{pair['name']}: restoring gives floats in [0, 1], got {derained.dtype}"
             )
         if derained.shape != rainy.shape:
             raise ValueError(
                 f"{pair['name']}: restoring keeps the shape {list(rainy.shape)}, "
-                f"received {list(derained.shape)}"
+                f"got {list(derained.shape)}"
             )
         if save_to is not None:
             file = save_to / f"{pair['name']}.png"
@@ -98,8 +89,6 @@ def evaluate_pairs(
     return score_methods(
         {only: predict},
         source,
-        protocols=protocols,
-        score_rainy=score_rainy,
         observe=observe,
         progress=progress,
     )[only]
@@ -109,42 +98,34 @@ def score_methods(
     methods: Mapping[str, Predict],
     source: PairSource,
     *,
-    protocols: Sequence[str],
-    score_rainy: bool,
     observe: Observe | None,
     progress: bool,
 ) -> dict[str, Evaluation]:
     """Scores the predictions of one or several methods, reading every pair once.
 
-    The fingerprint of the data is taken of the very pixels that are scored.
+    A rainy picture is scored once for all methods. The fingerprint of the data is taken of the very
+    pixels that are scored.
 
     Args:
-        methods: name -> what predicts, at least one.
-        source: the pairs.
-        protocols: keys of `jdnet_jax.metrics.PROTOCOLS`.
-        score_rainy: score the rainy pictures too, each once for all methods.
-        observe: is called with every pair and each prediction, after that was scored.
-        progress: draw a progress bar on stderr.
+        methods: Name -> what predicts, at least one.
+        source: The pairs.
+        observe: Is called with every pair and each prediction, after that was scored.
+        progress: Draw a progress bar on stderr.
 
     Returns:
         Name -> the scores, in the order of the source.
 
     Raises:
-        TypeError: as `jdnet_jax.metrics.score`.
-        ValueError: if the source is empty or two pairs have one name, or as
+        TypeError: As `jdnet_jax.metrics.score`.
+        ValueError: The source is empty or two pairs have one name, or as
             `jdnet_jax.metrics.score`, with the name of the pair before the message.
     """
     if len(source) == 0:
         raise ValueError(f"an evaluation needs at least one pair, {source.edition} has none")
-    unknown = [p for p in protocols if p not in PROTOCOLS]
-    if unknown or not protocols:
-        raise ValueError(
-            f"the protocols are one or more of {', '.join(PROTOCOLS)}; received {list(protocols)}"
-        )
 
     def all_scores(picture: Picture, pair: Pair) -> dict[str, Score]:
         try:
-            return {p: score(picture, pair["clean"], protocol=p) for p in protocols}
+            return {p: score(picture, pair["clean"], protocol=p) for p in PROTOCOLS}
         except ValueError as error:
             raise ValueError(f"{pair['name']} of {source.edition}: {error}") from error
 
@@ -161,7 +142,7 @@ def score_methods(
         names.add(pair["name"])
         digests.append(pair_digest(pair))
         height, width, _ = pair["clean"].shape
-        rainy = all_scores(pair["rainy"], pair) if score_rainy else None
+        rainy = all_scores(pair["rainy"], pair)
         for method, predict in methods.items():
             prediction, seconds = predict(pair)
             pictures[method].append(
@@ -180,6 +161,5 @@ def score_methods(
         sizes.add((height, width))
     data = joined(source.edition, digests)
     return {
-        method: Evaluation(data=data, protocols=tuple(protocols), pictures=tuple(scores))
-        for method, scores in pictures.items()
+        method: Evaluation(data=data, pictures=tuple(scores)) for method, scores in pictures.items()
     }

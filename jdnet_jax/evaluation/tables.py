@@ -1,6 +1,6 @@
 """Tables in the shape of the paper's Table 1: methods as columns, data sets as rows."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jdnet_jax.metrics import PROTOCOLS
@@ -11,9 +11,9 @@ class Entry:
     """What a table prints of one method on one data set.
 
     Attributes:
-        protocol: a key of `jdnet_jax.metrics.PROTOCOLS`.
-        psnr: the text in the row of PSNR.
-        ssim: the text in the row of SSIM.
+        protocol: A key of `jdnet_jax.metrics.PROTOCOLS`.
+        psnr: The text in the row of PSNR.
+        ssim: The text in the row of SSIM.
     """
 
     protocol: str
@@ -26,12 +26,12 @@ class Column:
     """One method of a table.
 
     Attributes:
-        name: the heading.
-        entries: data set -> entry. All are of one protocol.
-        published: they were taken from a paper, not measured by this program.
+        name: The heading.
+        entries: Data set -> entry. All are of one protocol.
+        published: They were taken from a paper, not measured by this program.
 
     Raises:
-        ValueError: there are no entries, or they are of several protocols.
+        ValueError: There are no entries, or they are of several protocols.
     """
 
     name: str
@@ -60,19 +60,19 @@ def paper_table(columns: Sequence[Column]) -> str:
     which the columns name them. Where a column has no entry it shows -.
 
     Args:
-        columns: at least one. Those that were measured differ in their names, as do the published.
+        columns: At least one. Those that were measured differ in their names, as do the published.
 
     Returns:
         Markdown that ends with a newline.
 
     Raises:
-        ValueError: there are no columns, or two have one name.
+        ValueError: There are no columns, or two have one name.
     """
     if not columns:
-        raise ValueError("a table needs at least one column, received none")
+        raise ValueError("a table needs at least one column, got none")
     names = [column.name for column in columns]
     if len({(column.name, column.published) for column in columns}) < len(columns):
-        raise ValueError(f"the columns of a table have a name each, received {', '.join(names)}")
+        raise ValueError(f"the columns of a table have a name each, got {', '.join(names)}")
     rows = list(dict.fromkeys(row for column in columns for row in column.entries))
     lines = [["data set", "", *names], ["protocol", "", *(c.protocol for c in columns)]]
     if any(column.published for column in columns):
@@ -88,8 +88,8 @@ def markdown_table(lines: Sequence[Sequence[str]], *, text_columns: Collection[i
     """A Markdown table that also reads well as plain text.
 
     Args:
-        lines: cells, all lines as many; the first is the heading.
-        text_columns: indices of the columns to set flush left. The others are set flush right.
+        lines: Cells, all lines as many; the first is the heading.
+        text_columns: Indices of the columns to set flush left. The others are set flush right.
 
     Returns:
         Markdown that ends with a newline.
@@ -110,9 +110,9 @@ def markdown_table(lines: Sequence[Sequence[str]], *, text_columns: Collection[i
     )
 
 
-def protocol_legend(protocols: Iterable[str]) -> str:
+def protocol_legend() -> str:
     """What each protocol means, as a Markdown list."""
-    return "".join(f"- {p}: {PROTOCOLS[p].description}.\n" for p in protocols)
+    return "".join(f"- {name}: {p.description}.\n" for name, p in PROTOCOLS.items())
 
 
 def markdown_text(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from jdnet_jax.models import Compute, Description, abstract_model, split_variables
+from jdnet_jax.models import Description, variable_shapes
 from jdnet_jax.models.variables import join_units, split_units
 
 _UNIT = "derain_net.units.{}."
@@ -123,9 +123,9 @@ def from_authors(
         state = {name.removeprefix(PREFIX): value for name, value in state.items()}
     state = {name: np.asarray(value) for name, value in state.items()}
     description = infer_description(state)
-    _, params, statistics = split_variables(abstract_model(description, Compute()))
     # Zeros that take no memory, for their names and shapes.
-    zeros = {n: np.broadcast_to(np.float32(0), v.shape) for n, v in (params | statistics).items()}
+    shapes = variable_shapes(description)
+    zeros = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
     expected = to_authors(zeros, bgr=False)
     # The counters came with PyTorch 0.4.1, so older files have none.
     missing = {name for name in expected.keys() - state if not name.endswith(_COUNTER)}
@@ -154,11 +154,6 @@ def to_authors(values: Mapping[str, np.ndarray], *, bgr: bool) -> dict[str, np.n
         if name.endswith(".running_mean"):
             state[name.removesuffix(".running_mean") + _COUNTER] = np.zeros((), np.int64)
     return state
-
-
-def count_parameters(values: Mapping[str, np.ndarray]) -> int:
-    """How many numbers of ours training learns: all but the running statistics."""
-    return sum(v.size for name, v in values.items() if not name.endswith(("/mean", "/var")))
 
 
 def _some(names: Iterable[str]) -> str:

@@ -34,7 +34,7 @@ LEARNING_RATE = 5e-4
 _NOT_LEARNT = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
-class CheckpointError(ValueError):
+class AuthorsFileError(ValueError):
     """A checkpoint that cannot be read or written; the message names the file."""
 
 
@@ -63,14 +63,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Raises:
         OSError: There is no such file, or it cannot be opened.
-        CheckpointError: It is no such checkpoint, there is something behind it in the file, or
+        AuthorsFileError: It is no such checkpoint, there is something behind it in the file, or
             PyTorch is missing or too old.
     """
     if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise CheckpointError(f"{path}: no regular file; give the checkpoint's.")
+        raise AuthorsFileError(f"{path}: no regular file; give the checkpoint's.")
     data = path.read_bytes()
     if not data:
-        raise CheckpointError(f"{path}: the file is empty; download it again.")
+        raise AuthorsFileError(f"{path}: the file is empty; download it again.")
     torch = _torch(path)
     # Not the file itself, where PyTorch would also look for its format of 2016, a tar archive that
     # it unpacks; and its position would not tell how far PyTorch has read.
@@ -87,7 +87,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     # Damage shows as nearly any exception: RuntimeError, EOFError, UnpicklingError, KeyError...
     # PyTorch's own text is not passed on, as it advises to try without `weights_only`.
     except Exception as error:
-        raise CheckpointError(f"{path}: {_reason(str(error))}") from error
+        raise AuthorsFileError(f"{path}: {_reason(str(error))}") from error
     return _checkpoint(torch, path, contents)
 
 
@@ -102,7 +102,7 @@ def write_checkpoint(path: Path, state: Mapping[str, np.ndarray]) -> None:
         state: Arrays by the names that the program gives them.
 
     Raises:
-        CheckpointError: PyTorch is missing or too old.
+        AuthorsFileError: PyTorch is missing or too old.
     """
     torch = _torch(path)
     # A copy, as PyTorch does not take arrays that run backwards, which turned colours do.
@@ -120,12 +120,12 @@ def _torch(path: Path) -> Any:
     try:
         import torch
     except ImportError as error:
-        raise CheckpointError(
+        raise AuthorsFileError(
             f"{path}: PyTorch is needed for the authors' checkpoints and cannot be imported "
             f"({error}); {install}"
         ) from error
     if torch.__version__ < MINIMUM:
-        raise CheckpointError(
+        raise AuthorsFileError(
             f"{path}: PyTorch must be {MINIMUM} or newer, as older ones can be made to run what a "
             f"checkpoint holds, got {torch.__version__}; {install}"
         )
@@ -173,13 +173,13 @@ def _checkpoint(torch: Any, path: Path, contents: Any) -> Checkpoint:
     state = contents["net"] if whole else contents
     step = contents.get("clock_net") if whole else None
     if not isinstance(state, Mapping):
-        raise CheckpointError(
+        raise AuthorsFileError(
             f"{path}: the weights must be a dictionary of tensors, by itself or as 'net', got a "
             f"{type(state).__name__}."
         )
     for name, value in state.items():
         if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
-            raise CheckpointError(
+            raise AuthorsFileError(
                 f"{path}: the weights must be tensors by name, by themselves or in a dictionary "
                 f"'net', got a {type(value).__name__} for {name!r}."
             )
@@ -187,7 +187,7 @@ def _checkpoint(torch: Any, path: Path, contents: Any) -> Checkpoint:
         try:
             step = operator.index(step)
         except TypeError as error:
-            raise CheckpointError(
+            raise AuthorsFileError(
                 f"{path}: clock_net must be the number of training steps, got {step!r}."
             ) from error
     return Checkpoint({name: _array(path, name, value) for name, value in state.items()}, step)
@@ -201,7 +201,7 @@ def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
             raise TypeError("it is larger than what the file holds of it")
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     except (RuntimeError, TypeError) as error:
-        raise CheckpointError(
+        raise AuthorsFileError(
             f"{path}: {name} must be a plain dense tensor, got {tensor.dtype} with layout "
             f"{tensor.layout} ({reason(error)})."
         ) from error

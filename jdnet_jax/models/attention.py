@@ -75,14 +75,15 @@ class SelfAttention(nnx.Module):
             lean, `"patches"` spells the equations out; they agree to rounding.
 
     Attributes:
-        ahead: How the program is compiled that it will be part of; see `attend_rows`.
+        ahead: Whether `attend_rows` cuts rows a step ahead; depends on how the whole program is
+            compiled.
     """
 
     def __init__(self, description: Description, compute: Compute) -> None:
         channels, relation = description.channels, description.relation_channels
         values, maps = description.value_channels, description.weight_maps
         # The attention itself keeps full precision; only what surrounds it may be narrower.
-        self.form, self.dtype = compute.attention, compute.param_dtype
+        self.form, self.dtype = compute.attention_form, compute.param_dtype
         self.footprint, self.maps = description.footprint, maps
         self.ahead = True
         self.norm_in = batch_norm(channels, compute)

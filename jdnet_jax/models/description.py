@@ -103,7 +103,7 @@ class Description:
         if min(height, width) < least:
             raise ValueError(
                 f"This network needs pictures of at least {least}x{least} pixels, got "
-                f"{height}x{width}; pad the picture or choose a larger one."
+                f"{width}x{height}; pad the picture or choose a larger one."
             )
 
     def to_dict(self) -> dict[str, Any]:

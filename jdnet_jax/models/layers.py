@@ -38,7 +38,7 @@ class Compute:
         dtype: Type of activations. Parameters, batch statistics, softmax and the final subtraction
             stay in `param_dtype`.
         param_dtype: Type of parameters and batch statistics.
-        attention: `"rows"`, the fast form, or `"patches"`, the readable one.
+        attention_form: `"rows"`, the fast form, or `"patches"`, the readable one.
         remat: Recompute all of each joint unit in the backward pass, not only what is cheap.
         units_per_scan: At most so many units of the dense trunk share one compiled program: more
             compile faster, but each multiplies that many maps for every fusion, used or not.
@@ -51,7 +51,7 @@ class Compute:
 
     dtype: Any = jnp.float32
     param_dtype: Any = jnp.float32
-    attention: str = "rows"
+    attention_form: str = "rows"
     remat: bool = False
     units_per_scan: int = 8
     axis_name: str | None = None
@@ -74,8 +74,10 @@ class Compute:
                 )
         if self.units_per_scan < 1:
             raise ValueError(f"units_per_scan must be at least 1, got {self.units_per_scan}.")
-        if self.attention not in ("rows", "patches"):
-            raise ValueError(f"attention must be 'rows' or 'patches', got {self.attention!r}.")
+        if self.attention_form not in ("rows", "patches"):
+            raise ValueError(
+                f"attention_form must be 'rows' or 'patches', got {self.attention_form!r}."
+            )
 
 
 @jax.custom_vjp
@@ -198,7 +200,8 @@ def batch_norm(channels: int, compute: Compute) -> nnx.BatchNorm:
 def average_pool(x: jax.Array, window: int) -> jax.Array:
     """Mean over windows side by side, [b, h, w, c] to [b, h // window, w // window, c].
 
-    Remainder rows and columns are dropped, as PyTorch's AvgPool2d does.
+    Remainder rows and columns are dropped, as PyTorch's AvgPool2d does. `nnx.avg_pool` gives the
+    same, but its gradient takes 13 times as long on CPU.
     """
     b, h, w, c = x.shape
     rows, columns = h // window, w // window

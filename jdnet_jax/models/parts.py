@@ -48,13 +48,13 @@ class Part(NamedTuple):
     rows: PartAxis
     columns: PartAxis
 
-    def keep(self, x: jax.Array, scale: int = 0) -> jax.Array:
+    def mask(self, x: jax.Array, scale: int = 0) -> jax.Array:
         """Zeros outside of the picture, [b, h_s, w_s, c]."""
-        return _keep(x, self.rows.inside[scale], self.columns.inside[scale])
+        return _mask(x, self.rows.inside[scale], self.columns.inside[scale])
 
-    def keep_pooled(self, x: jax.Array) -> jax.Array:
+    def mask_pooled(self, x: jax.Array) -> jax.Array:
         """Zeros outside of the pooled picture, [b, h_p, w_p, c]."""
-        return _keep(x, self.rows.pooled_inside, self.columns.pooled_inside)
+        return _mask(x, self.rows.pooled_inside, self.columns.pooled_inside)
 
     def with_border(self, x: jax.Array) -> jax.Array:
         """[b, h, w, c] with the footprint's border, [b, h + 2p, w + 2p, c]."""
@@ -71,7 +71,7 @@ class Part(NamedTuple):
 
 def inside(x: jax.Array, part: Part | None, scale: int = 0) -> jax.Array:
     """Features at a scale with zeros where the picture is not, as 3x3 convolutions see them."""
-    return x if part is None else part.keep(x, scale)
+    return x if part is None else part.mask(x, scale)
 
 
 def canvas_unit(description: Description) -> int:
@@ -147,7 +147,7 @@ def _mirror(places: np.ndarray, size: int) -> np.ndarray:
     return np.clip(np.where(places >= size, 2 * (size - 1) - places, places), 0, size - 1)
 
 
-def _keep(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+def _mask(x: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
     inside = jnp.asarray(rows)[:, None] & jnp.asarray(columns)
     return jnp.where(inside[:, :, None], x, jnp.zeros((), x.dtype))
 

@@ -55,4 +55,4 @@ class SelfCalibratedConv(nnx.Module):
         pooled = average_pool(x, self.pooling)
         if part is None:
             return upsample_nearest(self.k2(pooled), *x.shape[1:3])
-        return part.upsample_pooled(self.k2(part.keep_pooled(pooled)))
+        return part.upsample_pooled(self.k2(part.mask_pooled(pooled)))

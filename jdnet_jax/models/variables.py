@@ -14,7 +14,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
+from flax import nnx, traverse_util
 
 from jdnet_jax.models.jdnet import JDNet
 
@@ -53,13 +53,8 @@ def fill(model: JDNet, values: Mapping[str, np.ndarray]) -> JDNet:
         ValueError: The names or shapes of `values` are not those of `model`.
     """
     graph, *parts = split_variables(model)
-    wanted = {name: v for part in parts for name, v in part.items()}
-    differing = sorted(
-        name
-        for name in wanted.keys() | values.keys()
-        if name not in wanted or name not in values or wanted[name].shape != values[name].shape
-    )
-    if differing:
+    wanted = {name: v.shape for part in parts for name, v in part.items()}
+    if differing := differing_names(wanted, {name: v.shape for name, v in values.items()}):
         raise ValueError(
             f"Weights do not fit the network: {len(differing)} variables are missing, unknown or "
             f"of another shape, first {differing[:3]}. Was the right description used?"
@@ -68,6 +63,23 @@ def fill(model: JDNet, values: Mapping[str, np.ndarray]) -> JDNet:
         {n: jnp.asarray(values[n], v.dtype) for n, v in part.items()} for part in parts
     )
     return merge_variables(graph, params, statistics)
+
+
+def differing_names(
+    wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]]
+) -> list[str]:
+    """Names of variables that only one of two networks has, or that have another shape in each.
+
+    Args:
+        wanted: Shapes by name.
+        given: Those of the other.
+    """
+    return sorted(n for n in wanted.keys() | given.keys() if wanted.get(n) != given.get(n))
+
+
+def count_parameters(variables: Mapping[str, Any]) -> int:
+    """How many numbers training learns: those of all variables but the running statistics."""
+    return sum(v.size for n, v in variables.items() if not n.endswith(("/mean", "/var")))
 
 
 def split_units(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -100,11 +112,6 @@ def _flatten(state: nnx.State) -> Variables:
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[Any, Any]:
-    nested: dict[Any, Any] = {}
-    for name, value in flat.items():
-        *parents, last = (int(p) if p.isdigit() else p for p in name.split("/"))
-        inner = nested
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[last] = value
-    return nested
+    # What is numbered is numbered by ints.
+    paths = {tuple(int(p) if p.isdigit() else p for p in n.split("/")): v for n, v in flat.items()}
+    return traverse_util.unflatten_dict(paths)

@@ -12,14 +12,13 @@ from jdnet_jax.pictures.formats import (
 )
 from jdnet_jax.pictures.metadata import ON_ITS_SIDE
 from jdnet_jax.pictures.picture import JpegSettings, Picture, PictureError, PictureWarning, Samples
-from jdnet_jax.pictures.read import SMALLEST_SIDE, read_picture
+from jdnet_jax.pictures.read import read_picture
 from jdnet_jax.pictures.read_16bit import stored_bits
 from jdnet_jax.pictures.thread_warnings import thread_warnings
 from jdnet_jax.pictures.write import check_output, write_picture
 
 __all__ = [
     "ON_ITS_SIDE",
-    "SMALLEST_SIDE",
     "JpegSettings",
     "Picture",
     "PictureError",

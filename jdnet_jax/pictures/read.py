@@ -27,9 +27,6 @@ from jdnet_jax.pictures.picture import (
 from jdnet_jax.pictures.read_16bit import tiff_samples, uint16_samples
 from jdnet_jax.pictures.thread_warnings import thread_warnings
 
-SMALLEST_SIDE = 4
-"""The network pools over 4x4 and reflects 3 pixels at each border: 4 pixels a side at least."""
-
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -54,9 +51,9 @@ def read_picture(path: str | PathLike[str]) -> Picture:
 
     Raises:
         PictureError: the file is missing, no regular file, unreadable, empty, damaged, no picture,
-            an animation or otherwise several pictures, smaller than 4x4, larger than Pillow's limit
-            against decompression bombs, or of a kind that would lose something (float, more than
-            16 bits, LAB, ...).
+            an animation or otherwise several pictures, larger than Pillow's limit against
+            decompression bombs, or of a kind that would lose something (float, more than 16 bits,
+            LAB, ...).
 
     Warns:
         PictureWarning: the picture is read, but its EXIF block or something like it is damaged.
@@ -140,14 +137,7 @@ class _Decoded(NamedTuple):
 
 
 def _picture(path: str | PathLike[str], decoded: _Decoded) -> Picture:
-    height, width, channels = decoded.samples.shape
-    if min(height, width) < SMALLEST_SIDE:
-        raise PictureError(
-            path,
-            f"a picture has at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels, this one"
-            f" {width}x{height}",
-            "enlarge it or leave it out",
-        )
+    channels = decoded.samples.shape[-1]
     samples = upright(decoded.samples, decoded.orientation)
     grey = channels < 3
     rgb = np.repeat(samples[..., :1], 3, axis=-1) if grey else samples[..., :3]

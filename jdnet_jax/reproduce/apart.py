@@ -1,4 +1,4 @@
-"""That nothing is trained on which the scores are then taken on."""
+"""Refuses training data that shares photographs with the test pairs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jdnet_jax.data.findings import counted
 from jdnet_jax.data.folders import FolderPairs
 from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.pair_names import few
 from jdnet_jax.data.pairs import NUM_THREADS
 from jdnet_jax.data.photographs import FolderPhotographs
 from jdnet_jax.data.shared_scenes import Fingerprint, find_shared, fingerprint
+from jdnet_jax.messages import counted
 
 
 class _Clean(NamedTuple):

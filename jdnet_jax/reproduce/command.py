@@ -124,7 +124,6 @@ class _Plan(NamedTuple):
         name: of its training.
         config: A file of `configs/`.
         settings: What is changed in it, but for the seed.
-        steps: of the training.
         tests: By name, the settings that say what the training is scored on, for this row and for
             others; one seed for all trainings is among them.
         own_test: The one of this row.
@@ -133,7 +132,6 @@ class _Plan(NamedTuple):
     name: str
     config: str
     settings: dict[str, str]
-    steps: int
     tests: dict[str, dict[str, str]]
     own_test: str
 
@@ -142,19 +140,19 @@ def _plan(table: Table, row: Row, arguments: argparse.Namespace) -> _Plan:
     tests = dict(_test(table, other, arguments) for other in table.rows if other.run == row.run)
     own = _test(table, row, arguments)[0]
     if arguments.scale == "paper":
-        config, steps, settings = row.run.config, 150_000, {}
+        config, settings = row.run.config, {}
         if arguments.manual_dir is not None:
             settings["data.manual_dir"] = _download(table, row.run.config, arguments)
     else:
-        config, steps = "small", arguments.steps
+        config = "small"
         settings = small_settings(
             pairs=str(arguments.pairs.absolute()),
             photographs=str(arguments.photographs.absolute()),
             units=arguments.units,
             batch_size=arguments.batch_size,
-            steps=steps,
+            steps=arguments.steps,
         ) | dict(row.run.changes)
-    return _Plan(row.run.name, config, settings, steps, tests, own)
+    return _Plan(row.run.name, config, settings, tests, own)
 
 
 def _score(plan: _Plan, seed: int, opened: Mapping[str, ScoredOn], folder: Path) -> Card:
@@ -164,7 +162,6 @@ def _score(plan: _Plan, seed: int, opened: Mapping[str, ScoredOn], folder: Path)
         plan.config,
         plan.settings | {"seed": str(seed)},
         folder,
-        steps=plan.steps,
         tests={name: opened[name] for name in plan.tests},
     )
     return cards[plan.own_test]

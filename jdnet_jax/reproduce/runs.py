@@ -15,7 +15,6 @@ from jdnet_jax.data.sources import content_hashes
 from jdnet_jax.evaluation import Card, CardError, DataFingerprint, data_fingerprint, read_card
 from jdnet_jax.evaluation.command import open_test_pairs
 from jdnet_jax.pretrained import load_variables
-from jdnet_jax.published import PROTOCOL
 from jdnet_jax.reproduce.configs import CLONE, config_words, resolved
 from jdnet_jax.training.checkpoint_folders import CheckpointError
 from jdnet_jax.training.checkpoints import Checkpoints
@@ -55,7 +54,6 @@ def train_and_score(
     settings: Mapping[str, str],
     folder: Path,
     *,
-    steps: int,
     tests: Mapping[str, ScoredOn],
 ) -> dict[str, Card]:
     """Trains a network and scores its last checkpoint, as far as that has not been done.
@@ -68,7 +66,6 @@ def train_and_score(
         config: A file of `configs/`, without its ending.
         settings: What is changed in it.
         folder: The run directory.
-        steps: Steps of the training.
         tests: By name, what to score on.
 
     Returns:
@@ -79,9 +76,10 @@ def train_and_score(
             pairs have changed since they were opened, or a program failed; it has told why on
             stderr.
     """
-    last = folder / "checkpoints" / str(steps)
+    wanted = resolved(config, settings)
+    last = folder / "checkpoints" / str(wanted.train_steps)
     if last.exists():
-        _check_training(last, resolved(config, settings))
+        _check_training(last, wanted)
     else:
         _run("train.py", *config_words(config, settings), f"--workdir={folder.absolute()}")
     sha256 = weights_sha256(load_variables(last)[1])
@@ -130,27 +128,28 @@ def _check_training(last: Path, config: ConfigDict) -> None:
     step, folder = int(last.name), last.parent.parent
     checkpoints = Checkpoints(last.parent, read_only=True)
     try:
-        saved, data = checkpoints.describe(step)
+        record = checkpoints.record(step)
     except CheckpointError as error:
         raise ValueError(
             f"{last}: {error}; move {folder} away, or give another --output"
         ) from error
     finally:
         checkpoints.close()
-    before = Position.from_json(data).pictures
+    before = Position.from_json(record.data).pictures
     if before is None:
         print(
             f"{last} does not tell which pictures it was trained on; they were not compared",
             file=sys.stderr,
         )
     told = differences(
-        saved,
+        record.config,
         config.to_dict(),
         pictures_before=before,
         pictures={} if before is None else content_hashes(training_data(config)),
     )
-    if saved["train_steps"] != config.train_steps:
-        told["train_steps"] = f"train_steps from {saved['train_steps']} to {config.train_steps}"
+    trained = record.config["train_steps"]
+    if trained != config.train_steps:
+        told["train_steps"] = f"train_steps from {trained} to {config.train_steps}"
     if told:
         raise ValueError(
             f"{folder} holds a training under other settings: {', '.join(told.values())}. Give the "
@@ -176,8 +175,6 @@ def _card(output: Path, sha256: str, data: DataFingerprint, config: ConfigDict) 
         and card.weights.sha256 == sha256
         and card.evaluation.data.sha256 == data.sha256
         and card.config.get("dtype") == config.dtype
-        and PROTOCOL in card.evaluation.protocols
-        and card.evaluation.rainy_means() is not None
     )
     return card if same else None
 

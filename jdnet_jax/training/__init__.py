@@ -2,7 +2,6 @@
 
 from jdnet_jax.leaving import Stopped
 from jdnet_jax.training.loop import train
-from jdnet_jax.training.orbax_voice import silence_orbax
 from jdnet_jax.training.processes import join
 
-__all__ = ["Stopped", "join", "silence_orbax", "train"]
+__all__ = ["Stopped", "join", "train"]

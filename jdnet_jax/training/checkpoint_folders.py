@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jdnet_jax.messages import reason
+
 BEST_METRIC = "ssim"
 """The validation score by which the best checkpoint is known: what the paper's loss maximises."""
 
@@ -105,7 +107,7 @@ def reading(folder: Path) -> Iterator[None]:
                 "it is. Mend that, then give the same command again"
             ) from error
         raise CheckpointError(
-            f"the checkpoint of step {folder.name} is damaged ({short(error)})"
+            f"the checkpoint of step {folder.name} is damaged ({reason(error)})"
         ) from error
 
 
@@ -176,13 +178,6 @@ def delete_old(directory: Path) -> None:
     shutil.rmtree(directory / OLD, ignore_errors=True)
 
 
-def short(error: Exception) -> str:
-    """What an error says, in a line that is not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    # Tensorstore begins with long paths and ends with the reason.
-    return text if len(text) <= 300 else f"{text[:100]} ... {text[-195:]}"
-
-
 def _sha256(
     config: Mapping[str, Any], data: Mapping[str, Any], scores: Mapping[str, float] | None
 ) -> str:
@@ -205,7 +200,7 @@ def _refusal(folder: Path, error: Exception) -> str | None:
         if isinstance(cause, MemoryError):
             return "there is not enough memory"
         if isinstance(cause, OSError) and cause.errno not in (None, *_MISSING):
-            return short(cause)
+            return reason(cause)
         cause = cause.__cause__ or cause.__context__
     # Tensorstore's errors do not tell in a way to rely on: we see for ourselves.
     try:
@@ -216,7 +211,7 @@ def _refusal(folder: Path, error: Exception) -> str | None:
                         pass
     except OSError as refused:
         if refused.errno not in _MISSING:
-            return short(refused)
+            return reason(refused)
     return None
 
 

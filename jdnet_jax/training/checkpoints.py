@@ -11,6 +11,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from jdnet_jax.messages import reason
+from jdnet_jax.orbax_tools import alone
 from jdnet_jax.training.checkpoint_folders import (
     BEST_METRIC,
     OLD,
@@ -22,13 +24,12 @@ from jdnet_jax.training.checkpoint_folders import (
     read_record,
     reading,
     replaced,
-    short,
     steps_in,
     tidy,
 )
 from jdnet_jax.training.processes import check_same, is_first, together
 from jdnet_jax.training.state import TrainState, best_parameters
-from jdnet_jax.weights.files import alone, weights_sha256
+from jdnet_jax.weights import weights_sha256
 
 
 class Checkpoints:
@@ -143,7 +144,7 @@ class Checkpoints:
         except Exception as error:  # of orbax, tensorstore or the system
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self._directory} "
-                f"({short(error)}); those before it are as they were. Look at the disk, then "
+                f"({reason(error)}); those before it are as they were. Look at the disk, then "
                 "give the same command again"
             ) from error
 
@@ -190,7 +191,7 @@ class Checkpoints:
         scored = []
         for step in steps_in(self._directory):
             try:
-                scores = self.scores(step)
+                scores = self.record(step).scores
             except CheckpointError:
                 if (self._directory / str(step)).exists():
                     raise
@@ -200,10 +201,17 @@ class Checkpoints:
         # Of two that are equal the newer one, as the manager has it.
         return max(scored)[1] if scored else None
 
-    def restore(
-        self, step: int, like: TrainState
-    ) -> tuple[TrainState, dict[str, Any], dict[str, Any]]:
-        """The state, the data iterator's state and the config saved at a step.
+    def record(self, step: int) -> Record:
+        """All that was saved at a step but its arrays.
+
+        Raises:
+            CheckpointError: It is damaged.
+            UnreadableError: It cannot be read.
+        """
+        return read_record(self._directory / str(step))
+
+    def restore(self, step: int, like: TrainState) -> TrainState:
+        """The state saved at a step.
 
         Args:
             step: One of the steps there are.
@@ -214,7 +222,7 @@ class Checkpoints:
             UnreadableError: It cannot be read.
             ValueError: It is of an older version of this program.
         """
-        record = read_record(self._directory / str(step))
+        record = self.record(step)
         restored = self._read(
             step,
             model=ocp.args.StandardRestore(best_parameters(like) | like["statistics"]),
@@ -239,22 +247,12 @@ class Checkpoints:
             raise CheckpointError(
                 f"the checkpoint of step {step} is damaged (its arrays are not those saved)"
             )
-        return state, record.data, record.config
+        return state
 
     def _read(self, step: int, **items: Any) -> Any:
         folder = self._directory / str(step)
         with reading(folder):
             return self._reader.restore(folder, args=ocp.args.Composite(**items))
-
-    def describe(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The config and the `data` saved at a step, without its arrays.
-
-        Raises:
-            CheckpointError: It is damaged.
-            UnreadableError: It cannot be read.
-        """
-        record = read_record(self._directory / str(step))
-        return record.config, record.data
 
     def restore_model(self, step: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """All variables of the network (to use, not to go on from) by name, and the config.
@@ -264,22 +262,13 @@ class Checkpoints:
                 these variables, and other numbers in it are not noticed.
             UnreadableError: It cannot be read.
         """
-        record = read_record(self._directory / str(step))
+        record = self.record(step)
         variables = self._read(step, model=ocp.args.StandardRestore())["model"]
         if record.model_sha256 not in (None, weights_sha256(variables)):
             raise CheckpointError(
                 f"the checkpoint of step {step} is damaged (its weights are not those saved)"
             )
         return variables, record.config
-
-    def scores(self, step: int) -> dict[str, float] | None:
-        """The validation scores saved at a step, None where there are none.
-
-        Raises:
-            CheckpointError: It is damaged.
-            UnreadableError: It cannot be read.
-        """
-        return read_record(self._directory / str(step)).scores
 
     def close(self) -> None:
         """Lets go of the directory."""

@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import platform
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from jdnet_jax.data.pairs import InMemoryPairs
-from jdnet_jax.data.pipeline import training_batches
-from jdnet_jax.data.sources import TrainingData, content_hashes, rain_style
+from jdnet_jax.data.sources import TrainingData
+from jdnet_jax.environment import environment
 from jdnet_jax.heap import give_back_freed_memory
 from jdnet_jax.leaving import Leaving, Stopped
-from jdnet_jax.losses import loss_function
-from jdnet_jax.models import Compute, Description, JDNet, abstract_model, fill, initial_values
-from jdnet_jax.models.growth import grow
-from jdnet_jax.models.variables import split_variables
+from jdnet_jax.models import count_parameters
 from jdnet_jax.paths import expanded
-from jdnet_jax.pretrained import load_variables
-from jdnet_jax.revision import revision
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.finite import FiniteSteps
 from jdnet_jax.training.metrics_log import take_back_validation
-from jdnet_jax.training.optimizer import learning_rate_schedule, make_optimizer
 from jdnet_jax.training.processes import check_same, gather, is_first, together
-from jdnet_jax.training.report import Report
 from jdnet_jax.training.resume import Position, restore_newest
 from jdnet_jax.training.run_directory import export_best, run_directory, write_json
-from jdnet_jax.training.settings import check_same_training, check_settings, training_data
-from jdnet_jax.training.state import TrainState, best_parameters, create_state
-from jdnet_jax.training.step import AXIS, parallel_step, replicate
-from jdnet_jax.training.validation import Validation
+from jdnet_jax.training.run_log import RunLog
+from jdnet_jax.training.settings import check_same_training
+from jdnet_jax.training.setup import set_up
+from jdnet_jax.training.state import TrainState, best_parameters
+from jdnet_jax.training.step import replicate
 
 
 def train(
@@ -77,78 +67,28 @@ def _train(
 ) -> dict[str, float]:
     check_same("the settings", config.to_dict() | {"allow_changed": sorted(allow_changed)})
     with together("setting up the training"):
-        check_settings(config, device_count=jax.device_count())
-        description = Description(**config.model)
-        loss, style = loss_function(config.loss), rain_style(config.data.rain_style)
-        schedule = learning_rate_schedule(
-            config.schedule,
-            peak=config.learning_rate,
-            train_steps=config.train_steps,
-            warmup_steps=config.warmup_steps,
-        )
-        compute = Compute(
-            dtype=config.dtype,
-            attention=config.attention_form,
-            remat=config.remat,
-            units_per_scan=config.units_per_scan,
-            axis_name=AXIS,
-        )
-        data = training_data(config)
-        if data.pairs is not None:
-            data = data._replace(pairs=InMemoryPairs(data.pairs))
-        batches = training_batches(
-            pairs=data.pairs,
-            photographs=data.photographs,
-            synthetic_share=config.data.synthetic_share,
-            style=style,
-            crop_size=config.data.crop_size,
-            batch_size=config.batch_size,
-            device_count=jax.device_count(),
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
-            seed=config.seed,
-            num_threads=config.data.num_threads,
-            prefetch=4 * config.data.num_threads,
-            moved_rain_share=config.data.moved_rain_share,
-            augment=config.data.augment,
-        )
-
-        model = abstract_model(description, compute)
-        validation = Validation(model, data.validation, crop_size=config.validation.crop_size)
-        values, origin = _first_values(config, description, model)
-        model = fill(model, values)
-        optimizer = make_optimizer(schedule, clip_norm=config.clip_norm)
-        host_state = create_state(model, optimizer, averaged=config.ema_decay > 0)
-        model.train()
-        step_function = parallel_step(
-            graph=split_variables(model)[0],
-            optimizer=optimizer,
-            loss=loss,
-            ema_decay=config.ema_decay,
-        )
-        pictures = content_hashes(data)
+        setup = set_up(config)
         if is_first():
             until_the_end.enter_context(run_directory(workdir))
-    check_same("what is trained on", pictures)
+    check_same("what is trained on", setup.pictures)
 
     checkpoints = Checkpoints(workdir / "checkpoints")
     host_state, position, remarks = restore_newest(
         checkpoints,
-        host_state,
+        setup.state,
         check=lambda saved, before, step: check_same_training(
             saved,
             config.to_dict(),
             step=step,
             workdir=workdir,
             pictures_before=before.pictures,
-            pictures=pictures,
+            pictures=setup.pictures,
             allow_changed=allow_changed,
         ),
     )
     first = int(host_state["step"])
-    newest = None if position is None else first
     if position is not None:
-        batches.set_state(position.batches)
+        setup.batches.set_state(position.batches)
     if is_first():
         write_json(workdir / "config.json", config.to_dict())
         write_json(workdir / "environment.json", environment())
@@ -156,35 +96,35 @@ def _train(
 
     with (
         Leaving() as leaving,
-        Report(
+        RunLog(
             workdir, first_step=first, train_steps=config.train_steps, quiet=not is_first()
-        ) as report,
+        ) as run_log,
     ):
         for remark in remarks:
-            report.say(remark)
-        begun = f"from {origin}" if newest is None else f"going on from step {newest}"
-        report.say(_introduction(config, data, host_state, begun))
+            run_log.say(remark)
+        begun = f"from {setup.origin}" if position is None else f"going on from step {first}"
+        run_log.say(_introduction(config, setup.data, host_state, begun))
         checked = FiniteSteps(workdir)
         # Metrics of the steps since the last line of the log.
         window: list[dict[str, float]] = [] if position is None else position.window
 
-        def keep(after: TrainState, *, validate: bool, replace: bool = False) -> bool:
+        def validate_and_save(after: TrainState, *, validate: bool, replace: bool = False) -> bool:
             """Validates if it is due, and saves; False if a signal cut the validation short."""
             step, scores = int(after["step"]), None
             if validate:
                 with checked.shown_by(step):
-                    validated = validation(
+                    validated = setup.validation(
                         best_parameters(after),
                         after["statistics"],
                         stop=lambda: leaving.signal is not None,
                     )
                 if validated is not None:
                     scores, shown = validated
-                    report.validation(step, scores, shown)
+                    run_log.validation(step, scores, shown)
             here = Position(
-                batches=batches.get_state(),
+                batches=setup.batches.get_state(),
                 window=window,
-                pictures=pictures,
+                pictures=setup.pictures,
                 validation_due=scores is None and is_due(step, config.checkpoint_every_steps),
             )
             checkpoints.save(
@@ -199,20 +139,20 @@ def _train(
             return step % every == 0 or step == config.train_steps
 
         # A step at which it was stopped can have become the last by another train_steps.
-        ends_here = first == config.train_steps and checkpoints.scores(first) is None
+        ends_here = first == config.train_steps and checkpoints.record(first).scores is None
         if position is not None and (position.validation_due or ends_here):
             if is_first():
                 take_back_validation(workdir, first)
-            keep(host_state, validate=True, replace=True)
+            validate_and_save(host_state, validate=True, replace=True)
         timed, started = 0, time.perf_counter()
         for step in range(first + 1, config.train_steps + 1):
-            batch = next(batches)
-            state, metrics = step_function(
+            batch = next(setup.batches)
+            state, metrics = setup.step_function(
                 state, batch["rainy"], batch["clean"], leaving.signal or 0
             )
             # The step before is looked at while the device computes this one.
             window += checked.next(step, batch, metrics)
-            report.advance()
+            run_log.advance()
             timed += 1
             leaving.saves = True
 
@@ -224,12 +164,12 @@ def _train(
                 window += checked.rest()
             if log:
                 scalars = {k: float(np.mean([v[k] for v in window])) for k in window[0]}
-                scalars["learning_rate"] = float(schedule(step - 1))
-                report.training(step, scalars, speed=timed / (time.perf_counter() - started))
+                scalars["learning_rate"] = float(setup.schedule(step - 1))
+                run_log.training(step, scalars, speed=timed / (time.perf_counter() - started))
                 window, timed, started = [], 0, time.perf_counter()
             if save or stop:
                 waited = time.perf_counter()
-                if not keep(jax.device_get(state), validate=save and not stop):
+                if not validate_and_save(jax.device_get(state), validate=save and not stop):
                     stop = max(gather(leaving.signal or 0))
                 started += time.perf_counter() - waited
             if stop:
@@ -239,7 +179,7 @@ def _train(
             best = export_best(checkpoints, workdir) if is_first() else None
         checkpoints.close()
         scores = gather(best)[0]
-        report.say(
+        run_log.say(
             f"done: best checkpoint {workdir / 'checkpoints' / str(scores['step'])}, validation "
             f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}; weights in "
             f"{workdir / 'weights'}"
@@ -247,46 +187,8 @@ def _train(
     return scores
 
 
-def environment() -> dict[str, Any]:
-    """What the run ran on: versions and devices, and the commit where that is known."""
-    packages = ("jdnet_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # run from a clone, without being installed
-    devices = jax.devices()
-    commit = revision()
-    return {
-        **({"revision": commit} if commit else {}),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "devices": f"{len(devices)} x {devices[0].device_kind}",
-        "processes": jax.process_count(),
-        "versions": versions,
-    }
-
-
-def _first_values(
-    config: ConfigDict, description: Description, model: JDNet
-) -> tuple[Mapping[str, np.ndarray], str]:
-    """The first values of all variables, and what to call their origin."""
-    if config.initial_weights is None:
-        return initial_values(model, config.seed), "random weights"
-    given, variables = load_variables(config.initial_weights)
-    grown, values = grow(given, variables, max(given.units, description.units))
-    if grown != description:
-        raise ValueError(
-            f"initial_weights {config.initial_weights} belong to {given}, but the config's model "
-            f"is {description}. The weights may have fewer units; nothing else may differ."
-        )
-    shallower = f" with {given.units} units" if given != grown else ""
-    return values, config.initial_weights + shallower
-
-
 def _introduction(config: ConfigDict, data: TrainingData, state: TrainState, origin: str) -> str:
-    count = sum(np.size(v) for v in state["params"].values())
+    count = count_parameters(state["params"])
     sources = [] if data.pairs is None else [data.pairs.edition]
     if data.photographs is not None:
         sources.append(f"rain drawn on {len(data.photographs)} photographs")

@@ -49,7 +49,7 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Adam with PyTorch's constants, on all parameters as one vector.
 
-    One vector instead of a thousand small arrays makes the update a handful of kernels.
+    One vector instead of a hundred small arrays makes the update a handful of kernels.
 
     Args:
         schedule: Learning rate by step.

@@ -101,10 +101,10 @@ def restore_newest(
         failure = None
         with together(f"reading the checkpoint of step {newest}"):
             try:
-                saved, data = checkpoints.describe(newest)
-                position = Position.from_json(data)
-                changed = check(saved, position, newest)
-                state = checkpoints.restore(newest, like)[0]
+                record = checkpoints.record(newest)
+                position = Position.from_json(record.data)
+                changed = check(record.config, position, newest)
+                state = checkpoints.restore(newest, like)
             except CheckpointError as error:
                 failure = str(error)
         complaints = [told for told in gather(failure) if told is not None]

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jdnet_jax.messages import reason
 from jdnet_jax.models import Description
-from jdnet_jax.training.checkpoint_folders import CheckpointError, short
+from jdnet_jax.training.checkpoint_folders import CheckpointError
 from jdnet_jax.training.checkpoints import Checkpoints
 from jdnet_jax.training.write_errors import WriteError, told_of
 from jdnet_jax.weights.files import export_weights
@@ -78,7 +79,7 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
     assert step is not None
     try:
         variables, saved = checkpoints.restore_model(step)
-        scores = checkpoints.scores(step)
+        scores = checkpoints.record(step).scores
     except CheckpointError as error:
         raise CheckpointError(
             f"the best checkpoint cannot be exported: {error}. Move "
@@ -90,7 +91,7 @@ def export_best(checkpoints: Checkpoints, workdir: Path) -> dict[str, float]:
         export_weights(folder, Description(**saved["model"]), variables, replace=True)
     except Exception as error:  # of orbax, tensorstore or the system
         raise WriteError(
-            f"the best checkpoint could not be exported to {folder} ({short(error)}). Look at the "
+            f"the best checkpoint could not be exported to {folder} ({reason(error)}). Look at the "
             "disk, then give the same command again: nothing is trained anew"
         ) from error
     return {**scores, "step": step}

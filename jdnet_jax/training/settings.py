@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from flax import traverse_util
 from ml_collections import ConfigDict
 
 from jdnet_jax.data.sources import TrainingData, open_training_data, rain_style
-from jdnet_jax.models import Compute, Description, abstract_model
-from jdnet_jax.models.variables import split_variables
-from jdnet_jax.training.step import AXIS
+from jdnet_jax.models import Description, variable_shapes
 
 MAY_CHANGE = frozenset(
     {
@@ -199,28 +198,24 @@ def differences(
         for name in sorted(before.keys() | now.keys())
         if name not in MAY_CHANGE and before.get(name) != now.get(name)
     }
-    for name, part in PICTURES.items() if pictures_before is not None else ():
-        assert pictures_before is not None
+    if pictures_before is None:
+        return told
+    for name, part in PICTURES.items():
         told.pop(name, None)
-        if pictures_before.get(part) != pictures.get(part):
-            here = (before.get(name), now.get(name))
-            inside = f" in {here[1]!r}" if here[1] else ""  # else they are held out of the others
-            told[name] = (
-                f"{name}: the pictures{inside} are others now"
-                if here[0] == here[1]
-                else f"{name} to other pictures ({here[0]!r} to {here[1]!r})"
-            )
+        if pictures_before.get(part) == pictures.get(part):
+            continue
+        there, here = before.get(name), now.get(name)
+        if there != here:
+            told[name] = f"{name} to other pictures ({there!r} to {here!r})"
+            continue
+        inside = f" in {here!r}" if here else ""  # else they are held out of the others
+        told[name] = f"{name}: the pictures{inside} are others now"
     return told
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            settings |= _flat(value, f"{prefix}{name}.")
-        else:
-            settings[prefix + name] = value
-    return settings
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by names such as `data.pairs`."""
+    return traverse_util.flatten_dict(dict(config), sep=".")
 
 
 def _covers(allowed: str, name: str) -> bool:
@@ -228,7 +223,4 @@ def _covers(allowed: str, name: str) -> bool:
 
 
 def _variables(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the network's variables by name."""
-    description = Description.from_dict(config["model"])
-    _, params, statistics = split_variables(abstract_model(description, Compute(axis_name=AXIS)))
-    return {name: value.shape for name, value in (params | statistics).items()}
+    return variable_shapes(Description.from_dict(config["model"]))

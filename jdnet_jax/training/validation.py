@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from jdnet_jax.compiled import Compiled
 from jdnet_jax.data.pairs import PairError, PairSource
-from jdnet_jax.metrics import Score, mean_scores, score
+from jdnet_jax.metrics import Score, mean_scores, score, to_8_bits
 from jdnet_jax.models import JDNet, merge_variables, split_variables
 from jdnet_jax.training.finite import NotFiniteError
 from jdnet_jax.training.processes import gather
@@ -84,8 +84,7 @@ class Validation:
                 break
             scores.append(score(derained, clean, protocol=PROTOCOL))
             if shown is None:
-                eight_bit = np.rint(np.clip(derained, 0, 1) * 255).astype(np.uint8)
-                shown = np.concatenate([rainy, eight_bit, clean], axis=1)
+                shown = np.concatenate([rainy, to_8_bits(derained), clean], axis=1)
         everywhere = gather((finite, left_off, [(s.psnr, s.ssim) for s in scores]))
         if not all(part[0] for part in everywhere):
             raise NotFiniteError("the network's derained pictures are not finite")

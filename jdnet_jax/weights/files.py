@@ -7,27 +7,23 @@ takes a quarter of a second, so it is left to those who need it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import jax
 import numpy as np
 import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
 from jdnet_jax.messages import one_line, reason
-from jdnet_jax.models import Compute, Description, abstract_model, split_variables
-from jdnet_jax.whole_files import unfinished, write_whole
+from jdnet_jax.models import Description, differing_names, variable_shapes
+from jdnet_jax.orbax_tools import alone, quiet_reading
+from jdnet_jax.whole_files import check_free, unfinished, write_whole
 
-if TYPE_CHECKING:
-    import orbax.checkpoint as ocp
-
+SUFFIX = ".safetensors"
 DESCRIPTION_FILE = "description.json"
 SHA256_FILE = "sha256"
 DESCRIPTION_SHA256_FILE = "description_sha256"
@@ -43,21 +39,44 @@ class WeightsError(ValueError):
 
 def bundled_names() -> list[str]:
     """Names of the weights that come with the package."""
-    return sorted(file.stem for file in BUNDLED.glob("*.safetensors"))
+    return sorted(file.stem for file in BUNDLED.glob(f"*{SUFFIX}"))
 
 
-def alone() -> ocp.options.MultiprocessingOptions:
-    """Has orbax work for this process by itself, where several have joined.
+def check_new(output: Path) -> None:
+    """Refuses a name for new weights that is taken, or that is one of another kind of file.
 
-    By default it waits for all processes at several points: for minutes where one failed, and into
-    the midst of other collectives where one does not write or read at all.
+    Raises:
+        FileExistsError: There is something of this name.
+        ValueError: It ends like a file of another kind. A number at the end, as in `v1.2`, is part
+            of a folder's name.
     """
-    import orbax.checkpoint as ocp
+    check_free(output)
+    kind = output.suffix
+    if kind not in ("", SUFFIX) and not kind[1:].isdigit():
+        raise ValueError(
+            f"{output}: weights are written to a file that ends in {SUFFIX} or to a folder; leave "
+            f"{kind} out for a folder"
+        )
 
-    me = jax.process_index()
-    return ocp.options.MultiprocessingOptions(
-        primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process_{me}"
-    )
+
+def write_weights(
+    output: Path, description: Description, variables: Mapping[str, np.ndarray]
+) -> None:
+    """Writes weights in the form that their name tells: one safetensors file, or an orbax export.
+
+    Args:
+        output: A name that `check_new` lets pass; folders above it are made if need be.
+        description: The network's description.
+        variables: All its variables by name.
+
+    Raises:
+        FileExistsError: As `export_weights`.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if output.suffix == SUFFIX:
+        write_safetensors(output, description, variables)
+    else:
+        export_weights(output, description, variables)
 
 
 def export_weights(
@@ -80,8 +99,8 @@ def export_weights(
     """
     import orbax.checkpoint as ocp
 
-    if not replace and folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; export to a new folder.")
+    if not replace and not (folder.is_dir() and not any(folder.iterdir())):
+        check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(description.to_dict(), indent=2) + "\n"
     with unfinished(folder) as new:
@@ -126,7 +145,7 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
         WeightsError: There are no such weights, or they are damaged; the message names the file.
     """
     if isinstance(path, str) and path in bundled_names():
-        path = BUNDLED / f"{path}.safetensors"
+        path = BUNDLED / f"{path}{SUFFIX}"
     path = Path(path)
     if path.is_file():
         fields, variables, sha256, described = _read_safetensors(path)
@@ -157,25 +176,6 @@ def read_weights(path: str | Path) -> tuple[Description, dict[str, np.ndarray]]:
             f"{weights_sha256(variables)}, and should be {one_line(sha256)[:64]}. {_AGAIN}"
         )
     return description, variables
-
-
-@contextlib.contextmanager
-def quiet_reading() -> Iterator[None]:
-    """For reading with orbax, so that one damaged file is told once.
-
-    Once a read has failed, orbax closes the event loop that the others are waited for in, and each
-    of these complains on stderr, page after page, also after the failure was dealt with. So the
-    hook that leaves these complaints out is taken away only after a success.
-    """
-    before = sys.unraisablehook
-
-    def hook(complaint: sys.UnraisableHookArgs) -> None:
-        if "Event loop is closed" not in str(complaint.exc_value):
-            before(complaint)
-
-    sys.unraisablehook = hook
-    yield
-    sys.unraisablehook = before
 
 
 def weights_sha256(variables: Mapping[str, npt.ArrayLike]) -> str:
@@ -217,11 +217,8 @@ def check_variables(
             f"{origin}: the weights do not fit their description; {description} has more variables "
             f"than {len(variables)}, or larger ones. {_AGAIN}"
         )
-    _, params, statistics = split_variables(abstract_model(description, Compute()))
-    wanted = {name: v.shape for name, v in (params | statistics).items()}
     given = {name: v.shape for name, v in variables.items()}
-    differing = sorted(n for n in wanted.keys() | given.keys() if wanted.get(n) != given.get(n))
-    if differing:
+    if differing := differing_names(variable_shapes(description), given):
         raise WeightsError(
             f"{origin}: the weights do not fit their description; {len(differing)} variables are "
             f"missing, unknown or of another shape, such as {one_line(', '.join(differing[:3]))}. "

@@ -19,7 +19,7 @@ from jdnet_jax.training.tensorboard import TensorBoardFile
 from jdnet_jax.training.write_errors import told_of
 
 
-class Report:
+class RunLog:
     """The voices of a run: `train.log`, `metrics.jsonl`, `tensorboard/` and a bar on stderr.
 
     Args:

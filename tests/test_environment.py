@@ -5,8 +5,7 @@ import subprocess
 
 import pytest
 
-from jdnet_jax.revision import revision
-from jdnet_jax.training.loop import environment
+from jdnet_jax.environment import environment, revision
 
 
 def git(folder, *arguments):
