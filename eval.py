@@ -69,7 +69,7 @@ def one_value_each(arguments: Sequence[str]) -> list[str]:
                 written.pop()
             written.append(f"--compare={argument}")
         else:
-            comparing = argument.lstrip("-").partition("=")[0] == "compare"
+            comparing = argument.partition("=")[0] in ("--compare", "-compare")
             written.append(argument)
     return written
 
@@ -84,6 +84,11 @@ def main(arguments: list[str]) -> None:
             "--compare takes result cards and folders of predictions; score weights with "
             "--output first, then compare that folder"
         )
+    if SUFFIX.value and not (PREDICTIONS.value or COMPARE.value):
+        raise app.UsageError("--suffix is of predictions; give --predictions or --compare")
+    for flag in (OUTPUT, PREDICTIONS):
+        if flag.value is not None and not flag.value.strip():
+            raise app.UsageError(f"--{flag.name} must name a folder, got an empty name")
     if CONFIG.value is None and not COMPARE.value:
         raise app.UsageError("--config says which pairs to score on; give a file of configs/")
     # Late: --help does not wait for JAX.

@@ -6,6 +6,7 @@ the others, by `--coordinator_address`, `--num_processes` and `--process_id` or 
 `--cluster=slurm`.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ml_collections import config_flags
 from configs import default
 from jdnet_jax import programs
 from jdnet_jax.leaving import Leaving
-from jdnet_jax.messages import error_line
+from jdnet_jax.messages import error_line, reason
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment, a file of configs/.")
 WORKDIR = flags.DEFINE_string(
@@ -66,11 +67,18 @@ def run() -> None:
         )
         train(CONFIG.value, WORKDIR.value, allow_changed=ALLOW_CHANGED.value)
     except Stopped as stopped:
-        print(f"train.py: {stopped}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # a terminal that was closed
+            print(f"train.py: {stopped}", file=sys.stderr)
         raise SystemExit(stopped.status) from stopped
     except (OSError, ValueError) as error:
         raise SystemExit(error_line("train.py", error)) from error
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            told = reason(error)
+            raise SystemExit(
+                f"train.py: error: there is not enough memory ({told}); give a smaller batch_size "
+                "or data.crop_size, more devices, or --config.remat=true"
+            ) from error
         if NUM_PROCESSES.value is None and CLUSTER.value is None:
             raise
         # What JAX raises where another process is gone.

@@ -1,16 +1,13 @@
 """`python -m jdnet_jax`."""
 
-import io
 import os
 import sys
 
 from jdnet_jax.cli import INTERRUPTED, main
+from jdnet_jax.messages import print_any_name
 
 if __name__ == "__main__":
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A file name may hold bytes that the terminal's encoding does not.
-            stream.reconfigure(errors="backslashreplace")
+    print_any_name()
     status = main()
     if status == INTERRUPTED:
         sys.stdout.flush()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jdnet_jax.data.findings import counted
 from jdnet_jax.messages import one_line
+from jdnet_jax.paths import expanded
 from jdnet_jax.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's flags."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of pictures")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the report there, with all file names"
+        "folders", nargs="+", type=expanded, metavar="DIR", help="folder of pictures"
+    )
+    parser.add_argument(
+        "--json", type=expanded, metavar="FILE", help="write the report there, with all file names"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 

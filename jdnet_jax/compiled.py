@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -81,27 +82,23 @@ def _compile(lowered: Any, options: Mapping[str, str | int] | None) -> Callable[
         jax.config.update(errors, True)
         try:
             return lowered.compile(options)
-        except Exception:
-            if not _delete_damaged(jax.config.jax_compilation_cache_dir):  # type: ignore[attr-defined]
-                raise
+        except Exception:  # of the compiler as well, which raises it again below
+            _delete_damaged(jax.config.jax_compilation_cache_dir)  # type: ignore[attr-defined]
         finally:
             jax.config.update(errors, before)
     return lowered.compile(options)
 
 
-def _delete_damaged(folder: str | None) -> bool:
-    """Deletes programs that cannot be unpacked; whether there were any."""
-    damaged = []
+def _delete_damaged(folder: str | None) -> None:
+    """Deletes programs that cannot be unpacked."""
     for file in Path(folder).glob("*-cache") if folder else ():
-        data = file.read_bytes()
-        if not data.startswith(_ZSTANDARD):
+        with contextlib.suppress(OSError):
+            data = file.read_bytes()
             try:
-                zlib.decompress(data)
+                if not data.startswith(_ZSTANDARD):
+                    zlib.decompress(data)
             except zlib.error:
-                damaged.append(file)
-    for file in damaged:
-        file.unlink(missing_ok=True)
-    return bool(damaged)
+                file.unlink()
 
 
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from jdnet_jax.derain_batch import Restore, Summary, run_plan
 from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.messages import counted
+from jdnet_jax.paths import expanded
 from jdnet_jax.pictures import Samples
 
 AT_ONCE = 2
@@ -49,12 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "larger."
     )
     parser.epilog = EXAMPLES
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="picture or folder")
+    parser.add_argument(
+        "inputs", nargs="+", type=expanded, metavar="INPUT", help="picture or folder"
+    )
     parser.add_argument(
         "-o",
         "--output",
         required=True,
-        type=Path,
+        type=expanded,
         metavar="OUT",
         help="picture file (for one picture) or folder, made if need be",
     )
@@ -93,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cache",
-        type=Path,
+        type=expanded,
         metavar="FOLDER",
         help="where compiled programs are kept from run to run (default: ~/.cache/jdnet_jax)",
     )

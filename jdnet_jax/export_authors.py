@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from jdnet_jax.paths import expanded
 from jdnet_jax.whole_files import check_free
 
 EXAMPLES = """\
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument("weights", help="a run directory, one of its checkpoints, or other weights")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="a new file")
+    parser.add_argument("-o", "--output", type=expanded, required=True, help="a new file")
     parser.add_argument(
         "--module", action="store_true", help="begin names with `module.`, as DataParallel does"
     )

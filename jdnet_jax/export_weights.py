@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from jdnet_jax.paths import expanded
+
 EXAMPLES = """\
 examples:
   the best checkpoint of a run, as a folder that orbax reads:
@@ -23,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=expanded,
         required=True,
         help="a new folder, or a file that ends in .safetensors",
     )

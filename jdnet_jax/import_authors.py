@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from jdnet_jax.paths import expanded
+
 EXAMPLES = """\
 examples:
   the authors' published checkpoint, as a folder that orbax reads:
@@ -23,12 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument(
-        "checkpoint", type=Path, help="a checkpoint of the authors' program, or a bare state dict"
+        "checkpoint",
+        type=expanded,
+        help="a checkpoint of the authors' program, or a bare state dict",
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=expanded,
         required=True,
         help="a new folder, or a file that ends in .safetensors",
     )

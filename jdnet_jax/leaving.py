@@ -1,4 +1,7 @@
-"""Leaving politely: what SIGTERM and Ctrl-C do to a training. Free of JAX, to listen early."""
+"""Leaving politely: what SIGTERM, Ctrl-C and a closed terminal do to a training.
+
+Free of JAX, to listen early.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 import threading
 from typing import Self
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stopped(Exception):  # noqa: N818
@@ -29,7 +32,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 class Leaving:
-    """Notices SIGTERM and Ctrl-C within a `with` block.
+    """Notices SIGTERM, Ctrl-C and SIGHUP within a `with` block; SIGHUP not under nohup.
 
     The first is left to the training, which asks `signal` after every step. Before `saves` is set
     there is nothing to save, and it ends the process at once, as the second one does at any time. A
@@ -52,7 +55,11 @@ class Leaving:
             self._reader, self._writer = socket.socketpair()
             self._writer.setblocking(False)
             self._fd = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-            self._handlers = {n: signal.signal(n, lambda *_: None) for n in _SIGNALS}
+            self._handlers = {
+                number: signal.signal(number, lambda *_: None)
+                for number in _SIGNALS
+                if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+            }
             self._thread = threading.Thread(target=self._listen, daemon=True)
             self._thread.start()
         return self
@@ -69,7 +76,7 @@ class Leaving:
     def _listen(self) -> None:
         while received := self._reader.recv(1):
             number = received[0]
-            if number not in _SIGNALS:
+            if number not in self._handlers:
                 continue
             if self.signal is not None or not self.saves:
                 with contextlib.suppress(OSError):

@@ -1,6 +1,18 @@
 """Messages of one line, whatever the names in them hold."""
 
+import io
+import sys
 import unicodedata
+
+
+def print_any_name() -> None:
+    """Has stdout and stderr take file names with bytes that the terminal's encoding does not hold.
+
+    They are shown as Python writes them.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def one_line(text: str) -> str:

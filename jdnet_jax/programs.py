@@ -16,7 +16,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from jdnet_jax.messages import one_line, reason
+from jdnet_jax.messages import one_line, print_any_name, reason
 
 
 class ConfigError(ValueError):
@@ -37,6 +37,7 @@ def run(
         argv: The command line; by default that of the process.
     """
     parser = functools.partial(parse_flags, defaults=defaults)
+    print_any_name()
     try:
         app.run(main, argv=argv, flags_parser=parser)
     except KeyboardInterrupt:

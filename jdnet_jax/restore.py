@@ -29,6 +29,7 @@ from jdnet_jax.models import (
 )
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_model
 from jdnet_jax.tiles import Tiles, check_side, fitting_tiles, square_tiles
+from jdnet_jax.weights import bundled_names
 
 _TOLERANCE = 0.01  # resizing and the like overshoot a little
 
@@ -282,7 +283,7 @@ def _derain(
 
 
 @functools.lru_cache(maxsize=2)
-def _pretrained(weights: str | Path, folder: Path) -> Restorer:
+def _pretrained(weights: str | Path, folder: Path | None) -> Restorer:
     del folder  # where the weights are looked for, which may be another one the next time
     return Restorer.from_pretrained(weights)
 
@@ -301,7 +302,8 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
         TypeError: As `Restorer`.
         ValueError: As `Restorer`, or there are no such weights.
     """
-    return _pretrained(weights, Path.cwd())(picture)
+    folder = None if weights in bundled_names() else Path.cwd()
+    return _pretrained(weights, folder)(picture)
 
 
 def _canvas_side(side: int, unit: int) -> int:

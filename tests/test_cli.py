@@ -15,6 +15,7 @@ import jdnet_jax.weights
 from jdnet_jax.cli import COMMANDS, main
 from jdnet_jax.models import split_variables
 from jdnet_jax.pictures import read_picture
+from jdnet_jax.pretrained import DEFAULT_WEIGHTS
 from jdnet_jax.weights import write_safetensors
 
 ROOT = Path(jdnet_jax.__file__).parents[1]
@@ -32,9 +33,7 @@ def restorer(monkeypatch):
         at_once = []  # noqa: RUF012
 
         @classmethod
-        def from_pretrained(
-            cls, path="bundled", *, at_once, tile=None
-        ):  # the real one has a default too
+        def from_pretrained(cls, path, *, tile, overlap, at_once):
             if path in ("missing", ""):
                 raise ValueError(f"{path or 'an empty name'}: no such weights; train some")
             cls.asked.append(path)
@@ -74,7 +73,7 @@ def test_derain_writes_a_picture(tmp_path, capsys, restorer):
         read_picture(tmp_path / "b.png").rgb, read_picture(source).rgb // 2
     )
     assert capsys.readouterr().out == f"1 picture derained into {tmp_path / 'b.png'}\n"
-    assert restorer.asked == ["bundled"]
+    assert restorer.asked == [DEFAULT_WEIGHTS]
 
 
 def test_derain_takes_weights(tmp_path, restorer):
@@ -267,7 +266,7 @@ def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
         "    print('deraining', flush=True)\n"
         "    time.sleep(600)\n"
         "module = types.ModuleType('jdnet_jax.restore')\n"
-        "module.Restorer = types.SimpleNamespace(from_pretrained=lambda **_: restore)\n"
+        "module.Restorer = types.SimpleNamespace(from_pretrained=lambda *_, **__: restore)\n"
         "sys.modules['jdnet_jax.restore'] = module\n"
         f"sys.argv[1:] = ['derain', {str(tmp_path / 'in')!r}, '-o', {str(tmp_path / 'out')!r}]\n"
         "runpy.run_module('jdnet_jax', run_name='__main__')"

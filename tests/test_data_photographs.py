@@ -135,3 +135,15 @@ def test_photographs_index_out_of_range(tmp_path, index):
         for ask in (photographs.__getitem__, photographs.name):
             with pytest.raises(IndexError, match=rf"lie in 0\.\.1, got {index}"):
                 ask(index)
+
+
+def test_linked_folders_of_photographs_are_read_once(tmp_path):
+    for name in ("inside/a", "elsewhere/b", "inside/sub/c"):
+        file = tmp_path / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(file)
+    (tmp_path / "inside" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "inside" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "inside")
+    source = FolderPhotographs(tmp_path / "inside")
+    assert [source.name(i) for i in range(len(source))] == ["a", "link/b", "sub/c"]

@@ -277,3 +277,17 @@ def test_tfds_pairs_index_out_of_range(tmp_path, download, index):
     for ask in (source.__getitem__, source.background):
         with pytest.raises(IndexError, match=rf"lie in 0\.\.2, got {index}"):
             ask(index)
+
+
+def test_another_process_may_have_prepared_the_data_set_meanwhile(tmp_path, download, monkeypatch):
+    prepare = Rain100H.download_and_prepare
+
+    def late(self, **options):
+        prepare(self, **options)
+        raise FileExistsError("Cannot rename")
+
+    expected = TfdsPairs("rain100h", "test", data_dir=tmp_path / "one", manual_dir=download)
+    monkeypatch.setattr(Rain100H, "download_and_prepare", late)
+    arguments = {"data_dir": tmp_path / "other", "manual_dir": download}
+    assert_same_pairs(TfdsPairs("rain100h", "test", **arguments), expected)
+    assert_same_pairs(TfdsPairs("rain100h", "test", **arguments), expected)

@@ -3,8 +3,10 @@
 import os
 
 import numpy as np
+import pytest
 from picture_folders import darker, derain_files, files, lock, picture, refused, tree
 
+from jdnet_jax.derain_plan import plan_derain
 from jdnet_jax.pictures import PictureError, read_picture
 
 
@@ -99,3 +101,10 @@ def test_missing_inputs_and_wrong_outputs_are_refused(tmp_path):
     refused([a], tmp_path / "out", ValueError, "exclude", overwrite=True, skip_existing=True)
     (tmp_path / "out" / "a.png").mkdir(parents=True)
     refused([a], tmp_path / "out", ValueError, "is a folder", overwrite=True)
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".JXL", ".dng", ".pdf", ".pbm"])
+def test_a_picture_of_a_kind_that_is_not_written_becomes_no_folder(tmp_path, suffix):
+    (file,) = tree(tmp_path, "a.png")
+    with pytest.raises(PictureError, match=f"files ending in {suffix.lower()} are not written"):
+        plan_derain([file], tmp_path / f"b{suffix}")

@@ -113,6 +113,7 @@ def test_eval_reads_compare_up_to_the_next_flag():
         "--compare --output o",
         "--compare a -- b c",
         "--config c.py stray --compare a",
+        "--output compare stray",
     ]
     code = (
         "import csv, sys; from eval import one_value_each;"
@@ -129,6 +130,7 @@ def test_eval_reads_compare_up_to_the_next_flag():
         "--compare --output o",
         "--compare=a -- b c",
         "--config c.py stray --compare=a",
+        "--output compare stray",
     ]
 
 
@@ -171,6 +173,12 @@ def test_eval_compares_from_the_command_line(tmp_path):
     [
         (["--compare", "a", "--weights", "small"], "--compare takes result cards"),
         (["--compare", "nowhere"], "nowhere: there is no result card"),
+        (["--config", "configs/small.py", "--suffix", "_x"], "--suffix is of predictions"),
+        (["--config", "configs/small.py", "--output", ""], "--output must name a folder"),
+        (
+            ["--config", "configs/small.py", "--predictions", " "],
+            "--predictions must name a folder",
+        ),
         (["--compare", "samples"], "samples holds no result card"),
         (["--compare", "no\x1b[31m"], r"no\x1b[31m: there is no result card"),
         (["--weights", "small"], "--config says which pairs to score on"),

@@ -120,3 +120,44 @@ def test_overwrite_leaves_predictions_that_lie_among_the_pictures(tmp_path, scor
     score(2)
     score(2, predictions=str(folder))
     assert pictures(tmp_path) == ["1.png", "2.png"]
+
+
+def test_overwrite_keeps_scores_until_the_new_ones_are_written(tmp_path, score, monkeypatch):
+    score(2)
+    before = {name: (tmp_path / "out" / name).read_bytes() for name in FILES}
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jdnet_jax.evaluation.command.write_report", full)
+        with pytest.raises(OSError, match="No space"):
+            score(3)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+    score(3)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(FILES)
+    assert read_card(tmp_path / "out").evaluation.data.count == 3
+
+
+def test_overwrite_removes_no_hidden_file_of_somebody_else(tmp_path, score):
+    score(2, pictures=True)
+    folder = tmp_path / "out" / "pictures"
+    (folder / ".notes").touch()
+    with pytest.raises(FileExistsError, match=r"\.notes is neither"):
+        score(2, pictures=True)
+    (folder / ".notes").unlink()
+    (folder / ".DS_Store").touch()
+    score(2, pictures=True)
+    assert pictures(tmp_path) == ["1.png", "2.png"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_anything_is_scored(
+    tmp_path, score, monkeypatch
+):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("jdnet_jax.evaluation.output_folder.make_writable", refuse)
+    monkeypatch.setattr("jdnet_jax.evaluation.command.open_test_pairs", pytest.fail)
+    with pytest.raises(PermissionError, match="out"):
+        score(2)

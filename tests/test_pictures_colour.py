@@ -41,7 +41,6 @@ def chunks(path):
         ([SRGB_GAMMA, SRGB_PRIMARIES], []),
         ([LINEAR, SRGB], []),
         ([HDR, SRGB, LINEAR], [HDR]),
-        ([(b"cHRM", b"\0\0\0\1")], []),  # damaged
     ],
 )
 def test_what_a_png_says_of_its_colours_is_kept(tmp_path, told, kept, bits):
@@ -74,6 +73,12 @@ def test_beside_a_profile_a_png_keeps_its_cicp_alone(tmp_path):
     # Their checksums are not looked at here.
     assert png_colour(data, profile=True) == (HDR,)
     assert png_colour(data, profile=False) == (HDR, LINEAR)
+
+
+def test_damaged_chunks_of_colours_are_left_out():
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 2, b"gAMA") + b"??" + b"crc!"
+    assert png_colour(data, profile=False) == ()
+    assert png_colour(data[:-9], profile=False) == ()
 
 
 def boxed(kind, content, *, long=False):

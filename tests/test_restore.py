@@ -12,7 +12,13 @@ from jdnet_jax import Restorer, create_model
 from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import JDNet, attention_rows, split_variables
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
-from jdnet_jax.weights import WeightsError, bundled_names, export_weights, read_weights
+from jdnet_jax.weights import (
+    WeightsError,
+    bundled_names,
+    export_weights,
+    read_weights,
+    write_safetensors,
+)
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +314,26 @@ def test_only_a_restorer_reads_rows_where_they_lie(monkeypatch):
     seen.clear()
     model(picture[None])
     assert set(seen) == {True}
+
+
+@pytest.mark.parametrize("at_once", [0, -1, 1.5])
+def test_restorer_refuses_a_number_of_threads_that_is_none(at_once):
+    with pytest.raises(ValueError, match="at_once must be a whole number from 1 on"):
+        Restorer(create_model(units=1), at_once=at_once)
+
+
+def test_derain_looks_for_weights_where_it_is_called(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    picture = rng.random((16, 16, 3), np.float32)
+    results = []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        model = create_model(seed=seed, units=1)
+        _, params, statistics = split_variables(model)
+        values = {name: np.asarray(value) for name, value in (params | statistics).items()}
+        write_safetensors(folder / "w.safetensors", model.description, values)
+        monkeypatch.chdir(folder)
+        results.append(jdnet_jax.derain(picture, weights="w.safetensors"))
+        np.testing.assert_array_equal(results[-1], Restorer(model)(picture))
+    assert np.abs(results[0] - results[1]).max() > 1e-3

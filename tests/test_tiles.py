@@ -54,3 +54,12 @@ def test_too_small_tiles_are_refused():
         square_tiles((500, 500), 160, unit=16, overlap=80)
     with pytest.raises(ValueError, match="smaller overlap"):
         fitting_tiles((3000, 4000), 1000, unit=16, overlap=80)
+
+
+def test_a_panorama_has_as_many_tiles_along_an_axis_as_it_needs():
+    tiles = fitting_tiles((400, 400_000), 300_000, unit=16, overlap=80)
+    assert tiles.area <= 300_000
+    assert len(tiles.columns) > 64
+    assert tiles.columns[-1] + tiles.size[1] >= 400_000
+    with pytest.raises(ValueError, match="too few for tiles"):
+        fitting_tiles((400, 400_000), 170**2, unit=16, overlap=80)

@@ -267,3 +267,21 @@ def test_checkpoints_killed_while_they_delete_leave_no_half_one(copy, monkeypatc
     assert again.remarks == []
     again.close()
     assert [p.name for p in folder.iterdir()] == ["5"]
+
+
+def test_the_best_is_the_best_of_those_scored_on_what_the_newest_was(whole, tmp_path, monkeypatch):
+    state = whole_state(monkeypatch)
+    checkpoints = Checkpoints(tmp_path, keep_latest=9)
+    for step, (ssim, pictures, crop_size) in enumerate(
+        [(0.9, "a", 24), (0.5, "b", 24), (0.4, "b", 24), (0.8, "b", 16), (None, "b", 24)], start=1
+    ):
+        if step == 4:
+            assert checkpoints.best_step() == 2
+        checkpoints.save(
+            state | {"step": np.int32(step)},
+            data={"pictures": {"validation": pictures}},
+            config={"validation": {"crop_size": crop_size}},
+            scores=None if ssim is None else {"ssim": ssim},
+        )
+    assert checkpoints.best_step() == 4
+    checkpoints.close()

@@ -116,6 +116,15 @@ def test_learning_rate_schedule_follows_the_paper():
         assert float(schedule(step)) == pytest.approx(rate, rel=1e-6), step
 
 
+@pytest.mark.parametrize(
+    ("train_steps", "shares"), [(1, [0.01]), (2, [1, 0.01]), (3, [1, 0.1, 0.01])]
+)
+def test_learning_rate_schedule_drops_twice_however_few_steps(train_steps, shares):
+    schedule = learning_rate_schedule("piecewise_constant", peak=5e-4, train_steps=train_steps)
+    rates = [float(schedule(step)) for step in range(train_steps)]
+    assert rates == pytest.approx([5e-4 * share for share in shares], rel=1e-6)
+
+
 def test_learning_rate_schedule_warms_up_and_cools_down():
     schedule = learning_rate_schedule("cosine", peak=1.0, train_steps=100, warmup_steps=10)
     rates = [float(schedule(step)) for step in range(100)]

@@ -242,3 +242,36 @@ def test_writes_knows_a_file_that_goes_around_whole_files(tmp_path):
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
 def test_everything_is_written_whole(path):
     assert writes(path) == WRITE_THEMSELVES.get(path.relative_to(PACKAGE).as_posix(), set())
+
+
+def test_a_file_that_is_replaced_keeps_who_may_read_it(tmp_path):
+    file = tmp_path / "a"
+    file.write_bytes(b"secret")
+    file.chmod(0o600)
+    write_whole(file, b"new")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_cannot_be_replaced_keeps_its_name(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "old").touch()
+    rename, renamed = Path.rename, []
+
+    def fail_at_the_second(self, target):
+        renamed.append(target)
+        if len(renamed) == 2:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_at_the_second)
+
+    def replace():
+        with unfinished(folder) as temporary:
+            temporary.mkdir()
+            (temporary / "new").touch()
+
+    with pytest.raises(OSError, match="Input/output"):
+        replace()
+    assert names(tmp_path) == ["folder"]
+    assert names(folder) == ["old"]

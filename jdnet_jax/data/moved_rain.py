@@ -41,7 +41,7 @@ class RainLayers:
                 raise PairError(
                     f"{pair['name']} of {pairs.edition} is darker in the rain somewhere, so its "
                     "rain cannot be moved to another background: rain must be added light, and "
-                    "the files without loss"
+                    "the files without loss; train with data.moved_rain_share = 0"
                 )
             corners = _known_squares(_known(pair["rainy"]), size)
             if len(corners):

@@ -44,7 +44,7 @@ class PictureHeader(NamedTuple):
 def files_inside(folder: Path) -> list[Path]:
     """The files of a folder and of all folders in it, sorted by path.
 
-    Hidden files and folders are left out, and links to folders are not followed.
+    Hidden files and folders are left out. Links to folders are followed, to each folder once.
 
     Raises:
         PairError: One of the folders cannot be listed.
@@ -57,8 +57,12 @@ def files_inside(folder: Path) -> list[Path]:
         ) from error
 
     found: list[Path] = []
-    for path, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    seen = {os.path.realpath(folder)}
+    for path, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        shown = sorted(name for name in folders if not name.startswith("."))
+        places = {os.path.realpath(Path(path, name)): name for name in reversed(shown)}
+        folders[:] = [name for place, name in places.items() if place not in seen]
+        seen |= places.keys()
         found += [Path(path, name) for name in files if not name.startswith(".")]
     return sorted(file for file in found if file.is_file())
 

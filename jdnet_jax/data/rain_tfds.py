@@ -275,8 +275,12 @@ def _prepare(builder: RainBuilder, manual_dir: Path) -> None:
         builder.open_download(manual_dir)  # tensorflow-datasets has a poorer message than ours
         config = tfds.download.DownloadConfig(manual_dir=str(manual_dir))
         with tempfile.TemporaryDirectory() as never_filled:
-            builder.download_and_prepare(download_dir=never_filled, download_config=config)
-        return
+            try:
+                builder.download_and_prepare(download_dir=never_filled, download_config=config)
+            except FileExistsError:  # another process has prepared it in the meantime
+                builder.info.read_from_directory(builder.data_path)
+            else:
+                return
     now = builder.open_download(manual_dir)
     prepared = builder.info.metadata
     if {split: download_digest(pairs) for split, pairs in now.items()} != prepared["fingerprint"]:

@@ -30,7 +30,7 @@ from jdnet_jax.evaluation.output_folder import (
     earlier_pictures,
     is_in,
     output_folder,
-    remove_earlier,
+    replaced_files,
 )
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, Views, write_report
@@ -113,20 +113,19 @@ def evaluate(
             evaluation = evaluate_predictions(
                 predicted, source, suffix=suffix, observe=observe, progress=progress
             )
-        if folder and overwrite:
-            remove_earlier(folder, earlier)
-    label = str(weights or predictions)
-    if folder is not None:
-        card = Card(
-            evaluation=evaluation,
-            weights=scored,
-            predictions=predictions,
-            command=tuple(command),
-            config=_read_here(config),
-            environment=_environment(),
-        )
-        _write(folder, card, album.views, label)
-    return evaluation.table(label=label)
+        table = evaluation.table(label=str(weights or predictions))
+        if folder is not None:
+            card = Card(
+                evaluation=evaluation,
+                weights=scored,
+                predictions=predictions,
+                command=tuple(command),
+                config=_read_here(config),
+                environment=_environment(),
+            )
+            with replaced_files(folder, earlier) as written:
+                _write(written, card, album.views, str(weights or predictions))
+    return table
 
 
 def compare(

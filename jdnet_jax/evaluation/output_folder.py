@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.evaluation.card import CARD_FILE, CardError, read_card
 from jdnet_jax.paths import expanded
+from jdnet_jax.whole_files import make_writable
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
 """What an evaluation writes, the card first."""
@@ -22,7 +24,7 @@ def output_folder(output: str | None, names: Sequence[str], overwrite: bool) -> 
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not overwrite:
         raise FileExistsError(f"{there[0]} exists; name another --output or give --overwrite")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_writable(folder)
     return folder
 
 
@@ -55,7 +57,7 @@ def earlier_pictures(folder: Path, source: PairSource, *, saving: bool) -> list[
     if card is not None and card.weights is not None:
         names |= {scores.name for scores in card.evaluation.pictures}
     pictures = folder / "pictures"
-    files = [file for file in pictures.rglob("*") if file.is_file() and file.name[0] != "."]
+    files = [file for file in pictures.rglob("*") if file.is_file() and not _is_debris(file)]
     others = [
         file
         for file in files
@@ -70,7 +72,26 @@ def earlier_pictures(folder: Path, source: PairSource, *, saving: bool) -> list[
     return files
 
 
-def remove_earlier(folder: Path, pictures: Sequence[Path]) -> None:
-    """Removes what an earlier evaluation wrote, the card first: others compare with it."""
-    for file in (*(folder / name for name in FILES), *pictures):
-        file.unlink(missing_ok=True)
+def _is_debris(file: Path) -> bool:
+    """Whether it is what file managers and programs that were killed leave behind."""
+    unfinished = file.name.startswith(".jdnet-") and file.suffix == ".part"
+    return unfinished or file.name in (".DS_Store", "Thumbs.db")
+
+
+@contextlib.contextmanager
+def replaced_files(folder: Path, pictures: Sequence[Path]) -> Iterator[Path]:
+    """A folder to write `FILES` to, which then take the places of those of an earlier evaluation.
+
+    Until all are written, the earlier ones stay. The card goes first and comes last: others compare
+    with it.
+
+    Args:
+        folder: The output folder.
+        pictures: Those of the earlier evaluation, which are removed.
+    """
+    with tempfile.TemporaryDirectory(prefix=".jdnet-", suffix=".part", dir=folder) as written:
+        yield Path(written)
+        for file in (*(folder / name for name in FILES), *pictures):
+            file.unlink(missing_ok=True)
+        for name in reversed(FILES):
+            Path(written, name).rename(folder / name)

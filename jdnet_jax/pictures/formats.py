@@ -81,6 +81,10 @@ WRITABLE = {
 }
 
 _PGM = Format("PPM", (1,), (1,))
+_UNKNOWN_TO_PILLOW = {
+    *(".heic", ".heif", ".hif", ".jxl", ".exr", ".hdr", ".svg"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+}
 _ONLY_READ = {".pbm", ".pfm", ".apng", ".avifs"}  # black and white, floats, animations
 
 
@@ -106,7 +110,8 @@ def has_readable_suffix(path: Path) -> bool:
 def has_picture_suffix(path: Path) -> bool:
     """Whether the name is that of a picture, in a format read here or not; in any letter case."""
     readable_formats()  # has Pillow know all of them
-    return path.suffix.lower() in Image.registered_extensions()
+    suffix = path.suffix.lower()
+    return suffix in Image.registered_extensions() or suffix in _UNKNOWN_TO_PILLOW
 
 
 def output_format(path: str | PathLike[str]) -> Format:

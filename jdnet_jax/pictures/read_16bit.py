@@ -177,12 +177,12 @@ def tiff_samples(path: str | PathLike[str], data: bytes) -> TiffSamples | None:
             for page in first
             if not (isinstance(page, tifffile.TiffPage) and int(page.subfiletype) & 1)
         ]
-        if not pages:
+        if first and not pages:
             problem = (
                 "it holds only previews, marked as reduced copies of a picture that is missing"
             )
             raise PictureError(path, problem, "give the file that they were made from")
-        page = pages[0]
+        page = pages[0]  # an IndexError where the directory is damaged
         if len(pages) != 1 or len(first) == _MOST_PAGES or not isinstance(page, tifffile.TiffPage):
             count = f"{_MOST_PAGES} or more" if len(first) == _MOST_PAGES else str(len(pages))
             problem = f"it is a TIFF of {count} pages, not one"

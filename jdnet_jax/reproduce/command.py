@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jdnet_jax.data.sources import DRAWN
+from jdnet_jax.paths import expanded
 from jdnet_jax.reproduce.experiments import TABLES, Row, Table, small_settings
 from jdnet_jax.whole_files import write_whole
 
@@ -36,20 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument("table", choices=list(TABLES))
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="folder for the runs and the table"
+        "-o", "--output", type=expanded, required=True, help="folder for the runs and the table"
     )
     parser.add_argument("--scale", choices=["paper", "small"], default="paper")
     parser.add_argument("--seeds", type=_count, help="trainings of each kind (paper 1, small 3)")
     paper = parser.add_argument_group("scale paper")
     paper.add_argument(
         "--manual-dir",
-        type=Path,
+        type=expanded,
         help="your download of Rain100H; for table1, a folder with rain100h, rain100l and rain12",
     )
     small = parser.add_argument_group("scale small")
-    small.add_argument("--pairs", type=Path, help="folder of pairs in heavy rain to train on")
-    small.add_argument("--test", type=Path, help="folder of pairs to score on")
-    small.add_argument("--photographs", type=Path, help="folder of clean photographs to train on")
+    small.add_argument("--pairs", type=expanded, help="folder of pairs in heavy rain to train on")
+    small.add_argument("--test", type=expanded, help="folder of pairs to score on")
+    small.add_argument(
+        "--photographs", type=expanded, help="folder of clean photographs to train on"
+    )
     for name, what in (
         ("steps", "of every training"),
         ("units", "of the network"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -180,9 +181,29 @@ def _card(output: Path, sha256: str, data: DataFingerprint, config: ConfigDict) 
 
 
 def _run(*command: str) -> None:
+    """Runs a program of the clone until it has ended.
+
+    A training that is asked to stop saves first, which may take longer than Python would wait.
+    """
     print("python", *command, file=sys.stderr, flush=True)
-    status = subprocess.run(
-        [sys.executable, *command], cwd=CLONE, stdout=sys.stderr, check=False
-    ).returncode
+    process = subprocess.Popen([sys.executable, *command], cwd=CLONE, stdout=sys.stderr)
+    # Ctrl-C reaches both processes, SIGTERM only this one.
+    before = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    try:
+        status = _ended(process)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if status in (-signal.SIGINT, 128 + signal.SIGINT):
+        raise KeyboardInterrupt
+    if status in (-signal.SIGTERM, 128 + signal.SIGTERM):
+        raise SystemExit(128 + signal.SIGTERM)
     if status:
         raise ValueError(f"{command[0]} failed with status {status}; its message is above")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # it has heard of that, and saves

@@ -184,6 +184,8 @@ class Checkpoints:
     def best_step(self) -> int | None:
         """Step of the checkpoint with the highest validation score, None where there is none.
 
+        Where the validation has changed on the way, only scores like the newest count.
+
         Raises:
             CheckpointError: One of them is damaged, so that the best is not known.
             UnreadableError: One of them cannot be read.
@@ -191,15 +193,18 @@ class Checkpoints:
         scored = []
         for step in steps_in(self._directory):
             try:
-                scores = self.record(step).scores
+                record = self.record(step)
             except CheckpointError:
                 if (self._directory / str(step)).exists():
                     raise
                 continue  # a training goes on here, and has deleted it meanwhile
-            if scores is not None:
-                scored.append((scores[BEST_METRIC], step))
+            if record.scores is not None:
+                scored.append((record.scores[BEST_METRIC], step, _scored_on(record)))
+        if not scored:
+            return None
+        _, _, newest = max(scored, key=lambda each: each[1])
         # Of two that are equal the newer one, as the manager has it.
-        return max(scored)[1] if scored else None
+        return max((score, step) for score, step, on in scored if on == newest)[1]
 
     def record(self, step: int) -> Record:
         """All that was saved at a step but its arrays.
@@ -275,6 +280,12 @@ class Checkpoints:
         self._reader.close()
         if self._writes:
             self._manager.close()
+
+
+def _scored_on(record: Record) -> tuple[Any, ...]:
+    """What a checkpoint was scored on, as far as it tells."""
+    pictures = record.data.get("pictures") or {}
+    return pictures.get("validation"), record.config.get("validation", {}).get("crop_size")
 
 
 def _training_part(state: TrainState) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from jdnet_jax.training.processes import check_same, gather, is_first, together
 from jdnet_jax.training.resume import Position, restore_newest
 from jdnet_jax.training.run_directory import export_best, run_directory, write_json
 from jdnet_jax.training.run_log import RunLog
-from jdnet_jax.training.settings import check_same_training
+from jdnet_jax.training.settings import check_allowed, check_same_training
 from jdnet_jax.training.setup import set_up
 from jdnet_jax.training.state import TrainState, best_parameters
 from jdnet_jax.training.step import replicate
@@ -66,6 +66,8 @@ def _train(
     until_the_end: contextlib.ExitStack,
 ) -> dict[str, float]:
     check_same("the settings", config.to_dict() | {"allow_changed": sorted(allow_changed)})
+    check_allowed(allow_changed, config.to_dict())
+    check_same("the number of devices of each process", jax.local_device_count())
     with together("setting up the training"):
         setup = set_up(config)
         if is_first():

@@ -28,8 +28,9 @@ def learning_rate_schedule(
             f"got {warmup_steps}."
         )
     if name == "piecewise_constant":
-        drops = {train_steps * 3 // 5: 0.1, train_steps * 4 // 5: 0.1}
-        schedule = optax.piecewise_constant_schedule(peak, drops)
+        drops = [train_steps * 3 // 5, train_steps * 4 // 5]
+        constants = [optax.constant_schedule(peak * 0.1**n) for n in range(3)]
+        schedule = optax.join_schedules(constants, drops)
     elif name == "cosine":
         schedule = optax.cosine_decay_schedule(peak, train_steps, alpha=0.01)
     else:

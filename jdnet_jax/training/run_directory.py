@@ -47,6 +47,13 @@ def run_directory(workdir: Path) -> Iterator[None]:
 
 def _make(workdir: Path) -> None:
     try:
+        os.fspath(workdir).encode()
+    except UnicodeEncodeError as error:  # orbax takes no such name, which it would tell much later
+        raise ValueError(
+            f"the name of the run directory {workdir} holds bytes that are no text; give another "
+            "workdir"
+        ) from error
+    try:
         make_writable(workdir)
     except OSError as error:
         raise OSError(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from jdnet_jax.leaving import Stopped
+from jdnet_jax.messages import one_line
 from jdnet_jax.training.metrics_log import MetricsLog
 from jdnet_jax.training.tensorboard import TensorBoardFile
 from jdnet_jax.training.write_errors import told_of
@@ -42,16 +44,22 @@ class RunLog:
         self._log.addHandler(logging.NullHandler())
         self._events: TensorBoardFile | None = None
         self._metrics: MetricsLog | None = None
+        terminal = _Terminal()
         if not quiet:
             self._metrics = MetricsLog(workdir, first_step=first_step)
             form = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
-            for handler in (_LogFile(workdir / "train.log"), _AboveBar()):
+            for handler in (_LogFile(workdir / "train.log"), _AboveBar(terminal)):
                 handler.setFormatter(form)
                 self._log.addHandler(handler)
             # Events after the step gone on from belong to a start that was cut off.
             self._events = TensorBoardFile(workdir / "tensorboard", first_step=first_step)
         self._bar = tqdm(
-            total=train_steps, initial=first_step, unit="step", disable=quiet, dynamic_ncols=True
+            total=train_steps,
+            initial=first_step,
+            unit="step",
+            file=terminal,
+            disable=quiet,
+            dynamic_ncols=True,
         )
 
     def __enter__(self) -> Self:
@@ -79,7 +87,7 @@ class RunLog:
 
     def say(self, message: str) -> None:
         """One line for people."""
-        self._log.info(message)
+        self._log.info(one_line(message))
 
     def advance(self) -> None:
         """One step more on the bar."""
@@ -113,6 +121,38 @@ class RunLog:
         self.say(f"{head}: " + ", ".join(f"{k} {v:.6g}" for k, v in scalars.items()))
 
 
+class _Terminal:
+    """Stderr, for as long as somebody reads it.
+
+    A terminal is closed, a pipe's reader ends: the training goes on, and `train.log` holds it all.
+    """
+
+    def __init__(self) -> None:
+        self._stream: TextIO | None = sys.stderr
+
+    def write(self, text: str) -> int:
+        """Writes, or does nothing once that has failed."""
+        self._attempt(lambda stream: stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """As `write`."""
+        self._attempt(lambda stream: stream.flush())
+
+    def fileno(self) -> int:
+        """Of stderr, by which its width is known; an OSError where there is none."""
+        if self._stream is None:
+            raise OSError("there is no stderr")
+        return self._stream.fileno()
+
+    def _attempt(self, call: Callable[[TextIO], object]) -> None:
+        if self._stream is not None:
+            try:
+                call(self._stream)
+            except (OSError, ValueError):  # gone, or closed
+                self._stream = None
+
+
 class _LogFile(logging.FileHandler):
     """Writes to a file, and raises WriteError where the disk refuses.
 
@@ -121,7 +161,8 @@ class _LogFile(logging.FileHandler):
 
     def __init__(self, file: Path) -> None:
         with told_of(file):
-            super().__init__(file, encoding="utf-8")
+            # A name may hold bytes that are no text.
+            super().__init__(file, encoding="utf-8", errors="backslashreplace")
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         with told_of(Path(self.baseFilename)):
@@ -134,6 +175,10 @@ class _AboveBar(logging.Handler):
     Tracebacks are for the log: whoever runs the training is told the error itself.
     """
 
+    def __init__(self, terminal: _Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info is None:
-            tqdm.write(self.format(record), file=sys.stderr)
+            tqdm.write(self.format(record), file=self._terminal)

@@ -96,6 +96,19 @@ def training_data(config: ConfigDict) -> TrainingData:
     )
 
 
+def check_allowed(allow_changed: Collection[str], config: Mapping[str, Any]) -> None:
+    """Refuses what is no setting.
+
+    Raises:
+        ValueError: `allow_changed` names something that is neither a setting nor a group of some.
+    """
+    unknown = [a for a in allow_changed if not any(_covers(a, name) for name in _flat(config))]
+    if unknown:
+        raise ValueError(
+            f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
+        )
+
+
 def check_same_training(
     saved: Mapping[str, Any],
     config: Mapping[str, Any],
@@ -126,12 +139,8 @@ def check_same_training(
         ValueError: Settings differ that may not, the training is past `train_steps` already, the
             network or the optimiser has other arrays, or `allow_changed` names no setting.
     """
+    check_allowed(allow_changed, config)
     before, now = _flat(saved), _flat(config)
-    unknown = [a for a in allow_changed if not any(_covers(a, name) for name in now)]
-    if unknown:
-        raise ValueError(
-            f"allow_changed names settings or groups of settings, got {', '.join(unknown)}."
-        )
     told = differences(saved, config, pictures_before=pictures_before, pictures=pictures)
     other = [
         name
