@@ -144,6 +144,7 @@ def test_linked_folders_of_photographs_are_read_once(tmp_path):
         Image.new("RGB", (8, 8)).save(file)
     (tmp_path / "inside" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "inside" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "inside" / "again").symlink_to(tmp_path / "inside" / "sub")
     (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "inside")
     source = FolderPhotographs(tmp_path / "inside")
     assert [source.name(i) for i in range(len(source))] == ["a", "link/b", "sub/c"]

@@ -59,8 +59,10 @@ def files_inside(folder: Path) -> list[Path]:
     found: list[Path] = []
     seen = {os.path.realpath(folder)}
     for path, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        shown = sorted(name for name in folders if not name.startswith("."))
-        places = {os.path.realpath(Path(path, name)): name for name in reversed(shown)}
+        shown = [Path(path, name) for name in folders if not name.startswith(".")]
+        # A folder before links to it, which would name its files otherwise.
+        shown.sort(key=lambda place: (place.is_symlink(), place.name), reverse=True)
+        places = {os.path.realpath(place): place.name for place in shown}
         folders[:] = [name for place, name in places.items() if place not in seen]
         seen |= places.keys()
         found += [Path(path, name) for name in files if not name.startswith(".")]
