@@ -7,8 +7,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from jdnet_jax.data.findings import counted
-from jdnet_jax.messages import one_line
+from jdnet_jax.messages import counted, one_line
 from jdnet_jax.paths import expanded
 from jdnet_jax.whole_files import write_whole
 

@@ -65,6 +65,7 @@ def keep_compiled_where_possible(folder: Path, tell: Callable[[str], None]) -> N
         keep_compiled(folder)
 
 
+# JAX's settings are changed while a program is compiled.
 _COMPILING = threading.Lock()
 
 
@@ -77,15 +78,14 @@ def _compile(lowered: Any, options: Mapping[str, str | int] | None) -> Callable[
     import jax
 
     errors = "jax_raise_persistent_cache_errors"
-    with _COMPILING:
-        before = getattr(jax.config, errors)
-        jax.config.update(errors, True)
-        try:
-            return lowered.compile(options)
-        except Exception:  # of the compiler as well, which raises it again below
-            _delete_damaged(jax.config.jax_compilation_cache_dir)  # type: ignore[attr-defined]
-        finally:
-            jax.config.update(errors, before)
+    before = getattr(jax.config, errors)
+    jax.config.update(errors, True)
+    try:
+        return lowered.compile(options)
+    except Exception:  # of the compiler as well, which raises it again below
+        _delete_damaged(jax.config.jax_compilation_cache_dir)  # type: ignore[attr-defined]
+    finally:
+        jax.config.update(errors, before)
     return lowered.compile(options)
 
 
@@ -121,7 +121,6 @@ class Compiled:
     ) -> None:
         self._function, self._cpu_options = function, dict(cpu_options or {})
         self._programs: dict[Any, Callable[..., Any]] = {}
-        self._compiling = threading.Lock()
 
     def __call__(self, *arguments: Any) -> Any:
         """Calls the program for such arguments, after compiling it if it is the first time."""
@@ -131,7 +130,7 @@ class Compiled:
         leaves, tree = jax.tree.flatten(arguments)
         signature = tree, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
         if signature not in self._programs:
-            with self._compiling:
+            with _COMPILING:
                 if signature not in self._programs:  # no other thread has in the meantime
                     options = self._cpu_options if jax.default_backend() == "cpu" else None
                     self._programs[signature] = _compile(self._function.lower(*arguments), options)

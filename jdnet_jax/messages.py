@@ -47,7 +47,7 @@ def reason(error: BaseException) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 pair``, ``2 pairs``."""
+    """`1 pair`, `2 pairs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -29,7 +29,6 @@ from jdnet_jax.models import (
 )
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_model
 from jdnet_jax.tiles import Tiles, check_side, fitting_tiles, square_tiles
-from jdnet_jax.weights import bundled_names
 
 _TOLERANCE = 0.01  # resizing and the like overshoot a little
 
@@ -302,7 +301,7 @@ def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) 
         TypeError: As `Restorer`.
         ValueError: As `Restorer`, or there are no such weights.
     """
-    folder = None if weights in bundled_names() else Path.cwd()
+    folder = None if weights == DEFAULT_WEIGHTS else Path.cwd()
     return _pretrained(weights, folder)(picture)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_BEGINNING, _END = ".jdnet-", ".part"  # of names that nothing here takes for a result
+
 _QUIET = 0.2  # seconds without a write, after which a folder counts as left by those who wrote
 _PATIENCE = 10.0  # seconds
 
@@ -72,7 +74,19 @@ def _remove(folder: Path) -> None:
 
 def _another_name(path: Path) -> Path:
     # Not by tempfile, whose files nobody but their owner may read, under the new name too.
-    return path.with_name(f".jdnet-{uuid.uuid4().hex}.part")
+    return path.with_name(f"{_BEGINNING}{uuid.uuid4().hex}{_END}")
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file or folder has such a name as `unfinished` gives it."""
+    return path.name.startswith(_BEGINNING) and path.name.endswith(_END)
+
+
+@contextmanager
+def unfinished_files(folder: Path) -> Iterator[Path]:
+    """A folder in this one, for files that are to be moved out of it; it is deleted in the end."""
+    with tempfile.TemporaryDirectory(prefix=_BEGINNING, suffix=_END, dir=folder) as inside:
+        yield Path(inside)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "leaving": set(),
     "tiles": set(),
     "memory": {"models"},
-    "restore": {"compiled", "memory", "models", "pretrained", "tiles", "weights"},
+    "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
     "evaluation": {
         "data",
         "environment",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jdnet_jax.data.pair_names import few
-from jdnet_jax.messages import counted as counted
 from jdnet_jax.messages import one_line
 
 Severity = Literal["problem", "remark"]

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from jdnet_jax.data.findings import Finding, counted, problem, remark
+from jdnet_jax.data.findings import Finding, problem, remark
 from jdnet_jax.data.pair_checks import Pixels
 from jdnet_jax.data.rain_sets import RAIN100H, RAIN100L
 from jdnet_jax.data.set_findings import clean_findings, compression_findings, pair_findings
@@ -19,6 +19,7 @@ from jdnet_jax.data.set_identity import Identity, identify
 from jdnet_jax.data.set_listing import ListedSet
 from jdnet_jax.data.set_pixels import CleanFacts, SetFacts, measure
 from jdnet_jax.data.shared_scenes import find_repeated, find_shared
+from jdnet_jax.messages import counted
 
 # Their rain was added to 8-bit pictures and stored without loss, as 50 pairs of Rain100H show.
 _LOSSLESS = (RAIN100H, RAIN100L)

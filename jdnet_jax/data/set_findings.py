@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from jdnet_jax.data.findings import Finding, counted, problem, remark
+from jdnet_jax.data.findings import Finding, problem, remark
 from jdnet_jax.data.jpeg_traces import JPEG_TRACE
 from jdnet_jax.data.rain_sets import RAIN100H, PublishedSet
 from jdnet_jax.data.set_listing import ListedSet, unreadable
 from jdnet_jax.data.set_pixels import DARKER_SHARE, PairFacts, SetFacts
+from jdnet_jax.messages import counted
 
 _REPEATED = ({3, 4}, {5, 14}, {10, 69})
 """Numbers of pairs with one background in the original test set of Rain100H."""

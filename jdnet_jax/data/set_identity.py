@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from jdnet_jax.data.findings import Finding, counted, problem, remark
+from jdnet_jax.data.findings import Finding, problem, remark
 from jdnet_jax.data.rain_sets import RAIN12, RAIN100H, RAIN100L, PublishedSet
+from jdnet_jax.messages import counted
 
 Split = Literal["train", "test", "validation"]
 

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from PIL import Image
 
-from jdnet_jax.data.findings import Finding, counted, problem, remark
+from jdnet_jax.data.findings import Finding, problem, remark
 from jdnet_jax.data.pair_layouts import (
     CLEAN_FOLDERS,
     RAINY_FOLDERS,
@@ -30,6 +30,7 @@ from jdnet_jax.data.picture_files import (
     read_header,
 )
 from jdnet_jax.data.set_identity import Split, split_of
+from jdnet_jax.messages import counted
 from jdnet_jax.pictures import has_readable_suffix, readable_formats
 
 

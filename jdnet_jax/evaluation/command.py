@@ -113,7 +113,8 @@ def evaluate(
             evaluation = evaluate_predictions(
                 predicted, source, suffix=suffix, observe=observe, progress=progress
             )
-        table = evaluation.table(label=str(weights or predictions))
+        label = str(weights or predictions)
+        table = evaluation.table(label=label)
         if folder is not None:
             card = Card(
                 evaluation=evaluation,
@@ -124,7 +125,7 @@ def evaluate(
                 environment=_environment(),
             )
             with replaced_files(folder, earlier) as written:
-                _write(written, card, album.views, str(weights or predictions))
+                _write(written, card, album.views, label=label, table=table)
     return table
 
 
@@ -199,9 +200,8 @@ def _open_weights(path: str, config: ConfigDict) -> tuple[JDNet, Weights]:
     )
 
 
-def _write(folder: Path, card: Card, views: Mapping[str, Views], label: str) -> None:
+def _write(folder: Path, card: Card, views: Mapping[str, Views], *, label: str, table: str) -> None:
     """Writes `FILES`."""
-    table = card.evaluation.table(label=label)
     card.write(folder / CARD_FILE)
     card.evaluation.write_csv(folder / "scores.csv")
     write_whole(folder / "table.md", table.encode("utf-8", "surrogateescape"))

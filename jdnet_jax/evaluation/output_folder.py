@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jdnet_jax.data.pairs import PairSource
 from jdnet_jax.evaluation.card import CARD_FILE, CardError, read_card
 from jdnet_jax.paths import expanded
-from jdnet_jax.whole_files import make_writable
+from jdnet_jax.whole_files import is_unfinished, make_writable, unfinished_files
 
 FILES = (CARD_FILE, "scores.csv", "table.md", "report.html")
 """What an evaluation writes, the card first."""
@@ -74,8 +73,7 @@ def earlier_pictures(folder: Path, source: PairSource, *, saving: bool) -> list[
 
 def _is_debris(file: Path) -> bool:
     """Whether it is what file managers and programs that were killed leave behind."""
-    unfinished = file.name.startswith(".jdnet-") and file.suffix == ".part"
-    return unfinished or file.name in (".DS_Store", "Thumbs.db")
+    return is_unfinished(file) or file.name in (".DS_Store", "Thumbs.db")
 
 
 @contextlib.contextmanager
@@ -89,9 +87,9 @@ def replaced_files(folder: Path, pictures: Sequence[Path]) -> Iterator[Path]:
         folder: The output folder.
         pictures: Those of the earlier evaluation, which are removed.
     """
-    with tempfile.TemporaryDirectory(prefix=".jdnet-", suffix=".part", dir=folder) as written:
-        yield Path(written)
+    with unfinished_files(folder) as written:
+        yield written
         for file in (*(folder / name for name in FILES), *pictures):
             file.unlink(missing_ok=True)
         for name in reversed(FILES):
-            Path(written, name).rename(folder / name)
+            (written / name).rename(folder / name)

@@ -130,16 +130,15 @@ def check_same_training(
             `jdnet_jax.data.sources.content_hashes`; None in checkpoints that do not tell.
         pictures: Those of the pictures now.
         allow_changed: Settings that may differ all the same, by their names or by the group that
-            they are in (`data` for all that begin with `data.`).
+            they are in (`data` for all that begin with `data.`); see `check_allowed`.
 
     Returns:
         What differs and was allowed to, each fit for a line of the log.
 
     Raises:
-        ValueError: Settings differ that may not, the training is past `train_steps` already, the
-            network or the optimiser has other arrays, or `allow_changed` names no setting.
+        ValueError: Settings differ that may not, the training is past `train_steps` already, or the
+            network or the optimiser has other arrays.
     """
-    check_allowed(allow_changed, config)
     before, now = _flat(saved), _flat(config)
     told = differences(saved, config, pictures_before=pictures_before, pictures=pictures)
     other = [
