@@ -241,11 +241,13 @@ def test_train_killed_while_it_replaces_goes_on(whole, owing, moment, monkeypatc
 def test_checkpoints_keep_the_newest_and_the_best(copy, monkeypatch):
     folder = copy / "checkpoints"
     opened = Checkpoints(folder)
-    state = opened.restore(4, whole_state(monkeypatch))
+    state, record = opened.restore(4, whole_state(monkeypatch)), opened.record(4)
     # Steps 5 and 6 as a training that was stopped leaves them: without scores.
     for step, ssim in ((5, None), (6, None), (7, 0.9), (8, 0.8), (9, 0.7)):
         scores = None if ssim is None else {"psnr": 0.0, "ssim": ssim}
-        opened.save(state | {"step": np.int32(step)}, data={}, config={}, scores=scores)
+        opened.save(
+            state | {"step": np.int32(step)}, data=record.data, config=record.config, scores=scores
+        )
         assert opened.latest_step() == step
     opened.close()
     assert steps_in(folder) == [7, 8, 9]
@@ -254,11 +256,14 @@ def test_checkpoints_keep_the_newest_and_the_best(copy, monkeypatch):
 def test_checkpoints_killed_while_they_delete_leave_no_half_one(copy, monkeypatch):
     folder = copy / "checkpoints"
     opened = Checkpoints(folder, keep_latest=1)
-    state = opened.restore(4, whole_state(monkeypatch))
+    state, record = opened.restore(4, whole_state(monkeypatch)), opened.record(4)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "delete_old", lambda _: None)
         opened.save(
-            state | {"step": np.int32(5)}, data={}, config={}, scores={"psnr": 0.0, "ssim": 1.0}
+            state | {"step": np.int32(5)},
+            data=record.data,
+            config=record.config,
+            scores={"psnr": 0.0, "ssim": 1.0},
         )
     opened.close()
     assert steps_in(folder) == [5]
@@ -271,17 +276,19 @@ def test_checkpoints_killed_while_they_delete_leave_no_half_one(copy, monkeypatc
 
 def test_the_best_is_the_best_of_those_scored_on_what_the_newest_was(whole, tmp_path, monkeypatch):
     state = whole_state(monkeypatch)
-    checkpoints = Checkpoints(tmp_path, keep_latest=9)
-    for step, (ssim, pictures, crop_size) in enumerate(
-        [(0.9, "a", 24), (0.5, "b", 24), (0.4, "b", 24), (0.8, "b", 16), (None, "b", 24)], start=1
-    ):
-        if step == 4:
-            assert checkpoints.best_step() == 2
+    checkpoints = Checkpoints(tmp_path, keep_latest=1)
+    scores = [(0.9, "a", 24), (0.5, "b", 24), (0.4, "b", 24), (0.8, "b", 16), (0.7, "b", 16)]
+    best = [1, 2, 2, 4, 4, 4]
+    for step, (ssim, pictures, crop_size) in enumerate([*scores, (None, "b", 24)], start=1):
         checkpoints.save(
             state | {"step": np.int32(step)},
             data={"pictures": {"validation": pictures}},
             config={"validation": {"crop_size": crop_size}},
             scores=None if ssim is None else {"ssim": ssim},
         )
-    assert checkpoints.best_step() == 4
+        assert checkpoints.best_step() == best[step - 1]
+        if step == 3:  # a stopped training that goes on knows the scores of those before
+            checkpoints.close()
+            checkpoints = Checkpoints(tmp_path, keep_latest=1)
     checkpoints.close()
+    assert steps_in(tmp_path) == [1, 2, 4, 6]

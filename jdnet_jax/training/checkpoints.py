@@ -13,6 +13,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from jdnet_jax.messages import reason
 from jdnet_jax.orbax_tools import alone
+from jdnet_jax.training.best import KeepBestOfEach, Scored, best_of_each, scored
 from jdnet_jax.training.checkpoint_folders import (
     BEST_METRIC,
     OLD,
@@ -47,7 +48,7 @@ class Checkpoints:
 
     Args:
         directory: Where they are, created if need be; `<directory>/<step>/`.
-        keep_latest: How many of the newest to keep, besides the best one.
+        keep_latest: How many of the newest to keep, besides the best of each validation.
         read_only: Open what is there without creating, tidying or saving anything, and without
             regard to other processes.
 
@@ -84,12 +85,14 @@ class Checkpoints:
 
     def _open_manager(self, keep_latest: int) -> ocp.CheckpointManager:
         latest = checkpoint_managers.LatestN(keep_latest)
-        best = checkpoint_managers.BestN(
-            get_metric_fn=lambda m: m[BEST_METRIC], n=1, keep_checkpoints_without_metrics=False
+        self._keep_best = KeepBestOfEach(
+            {step: scored(self.record(step)) for step in steps_in(self._directory)}
         )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy([latest, best]),
-            best_fn=lambda m: m[BEST_METRIC],
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(
+                [latest, self._keep_best]
+            ),
+            best_fn=lambda scores: scores[BEST_METRIC],  # without one, no scores are written
             cleanup_tmp_directories=True,
             todelete_subdir=OLD,
             create=False,
@@ -149,6 +152,7 @@ class Checkpoints:
             ) from error
 
     def _write_new(self, host: TrainState, step: int, record: Record) -> None:
+        self._keep_best.scores[step] = scored(record)
         self._manager.save(
             step,
             args=ocp.args.Composite(
@@ -190,7 +194,7 @@ class Checkpoints:
             CheckpointError: One of them is damaged, so that the best is not known.
             UnreadableError: One of them cannot be read.
         """
-        scored = []
+        scores: dict[int, Scored | None] = {}
         for step in steps_in(self._directory):
             try:
                 record = self.record(step)
@@ -198,13 +202,9 @@ class Checkpoints:
                 if (self._directory / str(step)).exists():
                     raise
                 continue  # a training goes on here, and has deleted it meanwhile
-            if record.scores is not None:
-                scored.append((record.scores[BEST_METRIC], step, _scored_on(record)))
-        if not scored:
-            return None
-        _, _, newest = max(scored, key=lambda each: each[1])
-        # Of two that are equal the newer one, as the manager has it.
-        return max((score, step) for score, step, on in scored if on == newest)[1]
+            scores[step] = scored(record)
+        best = best_of_each(scores)
+        return best[-1] if best else None
 
     def record(self, step: int) -> Record:
         """All that was saved at a step but its arrays.
@@ -280,12 +280,6 @@ class Checkpoints:
         self._reader.close()
         if self._writes:
             self._manager.close()
-
-
-def _scored_on(record: Record) -> tuple[Any, ...]:
-    """What a checkpoint was scored on, as far as it tells."""
-    pictures = record.data.get("pictures") or {}
-    return pictures.get("validation"), record.config.get("validation", {}).get("crop_size")
 
 
 def _training_part(state: TrainState) -> dict[str, Any]:
