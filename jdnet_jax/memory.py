@@ -9,7 +9,7 @@ from pathlib import Path
 import jax
 import psutil
 
-from jdnet_jax.models import Description
+from jdnet_jax.models import Compute, Description
 
 
 def available_bytes() -> int:
@@ -64,7 +64,9 @@ def _cached(statistics: Path, names: tuple[str, ...]) -> int:
 def bytes_per_pixel(description: Description) -> int:
     """Memory that deraining takes at its peak, for each pixel derained at once.
 
-    Fitted to what XLA's CPU backend allocates for 1 to 32 units of 32 channels and 320 rows: the
-    maps of the dense trunk and sums of them, and those that a unit needs at the same time.
+    Fitted to what XLA's CPU backend allocates for 1 to 32 units of 32 channels: the maps of the
+    dense trunk, what they give to a group of units (the first group needs no such sums), and what a
+    unit needs at the same time.
     """
-    return round(4 * description.channels * (0.95 * description.units + 5.5))
+    units, group = description.units, Compute().units_per_scan
+    return round(4 * description.channels * (units + (group if units > group else 0) + 5.5))

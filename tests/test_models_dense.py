@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference_arrays import QUICK_COMPILE
 
-from jdnet_jax.models import dense
+from jdnet_jax.models import dense_windows
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.layers import leaky_relu
 
@@ -22,12 +22,7 @@ def unit(x, variables):
 
 
 def in_groups(operands, units_per_scan):
-    variables, kernels, biases, x = operands
-
-    def own(start, end):
-        return jax.tree.map(lambda a: a[start:end], variables)
-
-    return dense_trunk(unit, own, kernels, biases, x, units_per_scan=units_per_scan)
+    return dense_trunk(unit, *operands, units_per_scan=units_per_scan)
 
 
 def plainly(operands):
@@ -43,15 +38,15 @@ def plainly(operands):
 
 
 @pytest.mark.parametrize(
-    ("units", "units_per_scan", "rows"),
-    [(1, 1, 9), (1, 8, 1), (2, 1, 1), (2, 2, 2), (3, 2, 9), (5, 3, 1), (9, 4, 2), (9, 9, 9)],
+    ("units", "units_per_scan", "pixels"),
+    [(1, 1, 99), (1, 8, 9), (2, 1, 9), (2, 2, 13), (3, 2, 99), (5, 3, 9), (9, 4, 13), (9, 9, 99)],
 )
 @pytest.mark.usefixtures("x64")
 def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
-    units, units_per_scan, rows, monkeypatch
+    units, units_per_scan, pixels, monkeypatch
 ):
-    """Maps in one strip, in two of unlike size, and in one for each of the five rows."""
-    monkeypatch.setattr(dense, "_ROWS", rows)
+    """Also where no gradient is taken, in one strip, in three of unlike size, and in four."""
+    monkeypatch.setattr(dense_windows, "_PIXELS", pixels)
     rng = np.random.default_rng(units)
     operands = (
         {name: rng.normal(size=(units, CHANNELS)) for name in ("scale", "shift")},
@@ -66,7 +61,7 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
         results = []
         for trunk in (functools.partial(in_groups, units_per_scan=units_per_scan), plainly):
             y, pull, numbers = jax.vjp(trunk, operands, has_aux=True)
-            results.append((y, numbers, pull(dy)))
+            results.append((trunk(operands), (y, numbers), pull(dy)))
         return results
 
     actual, expected = both(operands, dy)
@@ -77,15 +72,14 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
 
 
 @pytest.mark.parametrize(
-    ("height", "rows"),
+    ("pixels", "cuts"),
     [
-        (4, [4]),
-        (64, [64]),
-        (79, [79]),
-        (81, [40, 41]),
-        (320, [40] * 8),
-        (3001, [375, 375, 375, 375, 375, 375, 375, 376]),
+        (16, []),
+        (32767, []),
+        (32769, [16384]),
+        (65535, [21845, 43690]),
+        (10**6, [250_000, 500_000, 750_000]),
     ],
 )
-def test_strips_are_few_of_like_size_and_not_thin(height, rows):
-    assert dense._strip_rows(height) == (rows if jax.default_backend() == "cpu" else [height])
+def test_strips_are_few_of_like_size_and_not_small(pixels, cuts):
+    assert dense_windows._cuts(pixels) == cuts

@@ -17,7 +17,6 @@ from jdnet_jax.models import (
     attention_gradients,
     attention_rows,
     attention_steps,
-    dense,
     fill,
     initial_values,
     loops,
@@ -60,22 +59,6 @@ def test_gradients_of_the_attention_take_a_few_maps():
         return (merge_variables(graph, params, statistics)(x, coordinates) ** 2).sum()
 
     assert temporaries(jax.grad(loss, argnums=(0, 1)), params, x) < 8 * x.nbytes
-
-
-def test_products_of_strips_take_turns_in_the_same_memory(monkeypatch):
-    """A strip's products wait for the sums of the strip before."""
-
-    def taken() -> int:
-        model = create_model(**SMALL | {"units": 9, "channels": 32, "units_per_scan": 2})
-        graph, params, statistics = split_variables(model)
-        picture = jnp.zeros((1, 320, 96, 3))
-        return temporaries(
-            lambda params, x: merge_variables(graph, params, statistics)(x), params, picture
-        )
-
-    in_turns = taken()
-    monkeypatch.setattr(dense, "zero_after", lambda _: jnp.zeros((), jnp.int32))
-    assert in_turns < 0.9 * taken()
 
 
 def attention_program(direction: str):

@@ -128,16 +128,13 @@ class JDNet(nnx.Module):
             features = module(leaky_relu(x), coordinates, part)
             return features, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
-        def own(start: int, end: int) -> Any:
-            return jax.tree.map(lambda a: a[start:end], stacked)
-
         # What is cheap to compute anew is not kept, which saves half of the memory and some time.
         # In a loop nothing can be merged with the first computation; see jax.checkpoint.
         policy = None if self.remat else jax.checkpoint_policies.save_only_these_names(KEPT)
         run = jax.checkpoint(unit, prevent_cse=False, policy=policy)
         with jax.named_scope("dense_trunk"):
             x, statistics = dense_trunk(
-                run, own, kernels, biases, x, units_per_scan=self.units_per_scan
+                run, stacked, kernels, biases, x, units_per_scan=self.units_per_scan
             )
         if self.training:
             nnx.update(self.units, statistics)
