@@ -107,8 +107,8 @@ def compare(ours: list[str], peer: list[str] | None, rounds: int) -> dict[str, f
 def per_megapixel(rounds: int) -> dict[str, float]:
     """Seconds per megapixel with the bundled weights: of a small picture, and of a large one.
 
-    A single call for the small one takes half a second, too short to say how fast the machine is in
-    the minute that the large one takes.
+    A single call for the small one takes less than half a second, too short to say how fast the
+    machine is in the minute that the large one takes.
     """
     commands = {what: [sys.executable, "-m", OURS, "serve", what] for what in SIDES}
     turns = by_turns(commands, rounds, calls_per_turn={"picture": 40})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,7 +67,9 @@ def bytes_per_pixel(description: Description) -> int:
 
     Fitted to what XLA's CPU backend allocates for 1 to 32 units of 32 channels: the maps of the
     dense trunk, what they give to a group of units (the first group needs no such sums), and what a
-    unit needs at the same time.
+    unit needs at the same time; with the default `units_per_scan`.
     """
-    units, group = description.units, Compute().units_per_scan
-    return round(4 * description.channels * (units + (group if units > group else 0) + 5.5))
+    units = description.units
+    groups = math.ceil(units / Compute().units_per_scan)
+    sums = math.ceil(units / groups) if groups > 1 else 0
+    return round(4 * description.channels * (units + sums + 5.5))

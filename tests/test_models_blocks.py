@@ -172,11 +172,14 @@ def test_dense_trunk_equals_peer(case, units_per_scan):
             return leaky_relu(y), numbers
 
         y, pull, numbers = jax.vjp(output, x, has_aux=True)
-        return y, pull(dy)[0], numbers
+        return y, output(x)[0], pull(dy)[0], numbers
 
-    y, dx, numbers = run(fusions, *(nhwc(arrays[key]).astype(np.float64) for key in ("x", "dy")))
+    y, alone, dx, numbers = run(
+        fusions, *(nhwc(arrays[key]).astype(np.float64) for key in ("x", "dy"))
+    )
     np.testing.assert_array_equal(numbers, np.arange(18))
     close(y, nhwc(arrays["y"]))
+    close(alone, nhwc(arrays["y"]))
     close(dx, nhwc(arrays["dx"]))
 
 

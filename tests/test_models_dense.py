@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference_arrays import QUICK_COMPILE
 
-from jdnet_jax.models import dense_windows
+from jdnet_jax.models import dense, dense_windows
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.layers import leaky_relu
 
@@ -62,13 +62,15 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
         for trunk in (functools.partial(in_groups, units_per_scan=units_per_scan), plainly):
             y, pull, numbers = jax.vjp(trunk, operands, has_aux=True)
             results.append((trunk(operands), (y, numbers), pull(dy)))
-        return results
+        # What is computed without gradients elsewhere than on CPU, or of narrower numbers.
+        bounds = dense._groups(units, units_per_scan)
+        return *results, dense._side_by_side_trunk(unit, bounds, *operands)
 
-    actual, expected = both(operands, dy)
+    actual, expected, elsewhere = both(operands, dy)
     # Gradients are sums of at most 40 pixels times 9 fusions of numbers around 1.
-    jax.tree.map(
-        functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12), actual, expected
-    )
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
+    jax.tree.map(close, actual, expected)
+    jax.tree.map(close, elsewhere, expected[0])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from jdnet_jax.models import (
     attention_gradients,
     attention_rows,
     attention_steps,
+    dense_windows,
     fill,
     initial_values,
     loops,
@@ -32,7 +33,7 @@ def temporaries(function, *operands) -> int:
     return jax.jit(function).lower(*operands).compile().memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize("units", [1, 4, 9])
+@pytest.mark.parametrize("units", [1, 4, 9, 16])
 def test_bytes_per_pixel_is_what_deraining_takes(units):
     """As an estimate of the whole network's temporaries, high rather than low."""
     options = SMALL | {"units": units, "channels": 32}
@@ -44,6 +45,14 @@ def test_bytes_per_pixel_is_what_deraining_takes(units):
     )
     estimate = bytes_per_pixel(model.description) * 160 * 192
     assert 0.6 * estimate < taken < 1.1 * estimate
+
+
+def test_products_of_some_maps_copy_none_of_them():
+    """Beside the sums that it adds up, a product of 9 of 12 maps takes no memory."""
+    maps = (jnp.zeros((12, 4096, 32)),)
+    kernel = jnp.zeros((9, 32, 32))
+    taken = temporaries(lambda maps, k: dense_windows._products(maps, k, first=2), maps, kernel)
+    assert taken < maps[0][0].nbytes
 
 
 def test_gradients_of_the_attention_take_a_few_maps():

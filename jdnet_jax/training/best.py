@@ -22,7 +22,7 @@ def scored(record: Record) -> Scored | None:
     if record.scores is None:
         return None
     pictures = (record.data.get("pictures") or {}).get("validation")
-    crop_size = record.config.get("validation", {}).get("crop_size")
+    crop_size = (record.config.get("validation") or {}).get("crop_size")
     return Scored(record.scores[BEST_METRIC], (pictures, crop_size))
 
 

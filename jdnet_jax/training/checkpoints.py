@@ -135,6 +135,7 @@ class Checkpoints:
                 self._write(host, step, record, replace)
 
     def _write(self, host: TrainState, step: int, record: Record, replace: bool) -> None:
+        before = self._keep_best.scores.get(step)
         try:
             if not self._directory.is_dir():
                 raise FileNotFoundError(f"{self._directory} is gone")
@@ -145,6 +146,7 @@ class Checkpoints:
             else:
                 self._write_new(host, step, record)
         except Exception as error:  # of orbax, tensorstore or the system
+            self._keep_best.scores[step] = before
             raise CheckpointError(
                 f"the checkpoint of step {step} could not be written to {self._directory} "
                 f"({reason(error)}); those before it are as they were. Look at the disk, then "
