@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import jax
 import psutil
 
 from jdnet_jax.models import Compute, Description
+from jdnet_jax.models.unit_groups import groups_of_units
 
 
 def available_bytes() -> int:
@@ -69,7 +69,6 @@ def bytes_per_pixel(description: Description) -> int:
     dense trunk, what they give to a group of units (the first group needs no such sums), and what a
     unit needs at the same time; with the default `units_per_scan`.
     """
-    units = description.units
-    groups = math.ceil(units / Compute().units_per_scan)
-    sums = math.ceil(units / groups) if groups > 1 else 0
-    return round(4 * description.channels * (units + sums + 5.5))
+    _, *others = groups_of_units(description.units, Compute().units_per_scan)
+    sums = max((end - start for start, end in others), default=0)
+    return round(4 * description.channels * (description.units + sums + 5.5))

@@ -11,6 +11,7 @@ from reference_arrays import QUICK_COMPILE
 from jdnet_jax.models import dense, dense_windows
 from jdnet_jax.models.dense import dense_trunk
 from jdnet_jax.models.layers import leaky_relu
+from jdnet_jax.models.unit_groups import groups_of_units
 
 CHANNELS = 3
 
@@ -63,8 +64,8 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
             y, pull, numbers = jax.vjp(trunk, operands, has_aux=True)
             results.append((trunk(operands), (y, numbers), pull(dy)))
         # What is computed without gradients elsewhere than on CPU, or of narrower numbers.
-        bounds = dense._groups(units, units_per_scan)
-        return *results, dense._side_by_side_trunk(unit, bounds, *operands)
+        groups = groups_of_units(units, units_per_scan)
+        return *results, dense._side_by_side_trunk(unit, groups, *operands)
 
     actual, expected, elsewhere = both(operands, dy)
     # Gradients are sums of at most 40 pixels times 9 fusions of numbers around 1.

@@ -146,6 +146,25 @@ def sum_of_products(x: jax.Array, y: jax.Array) -> jax.Array:
     return x.T @ y
 
 
+def convolve_some(maps: jax.Array, kernel: jax.Array, first: int) -> jax.Array:
+    """A 1x1 convolution of some of many maps, as if they were side by side.
+
+    Done with a kernel as high as they are many, which negative padding keeps to the one place where
+    they lie: XLA's CPU backend copies nothing together for it and reads no other maps.
+
+    Args:
+        maps: [all maps, pixels, i].
+        kernel: Of those that take part, [maps, i, o], of the type of `maps`.
+        first: The first of them.
+
+    Returns:
+        [pixels, o].
+    """
+    beyond = len(maps) - first - len(kernel)
+    padding = ((-first, -beyond), (0, 0))
+    return _convolution(maps[None], kernel[:, None], padding=padding)[0, 0]
+
+
 @jax.custom_vjp
 def convolve_1x1(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A 1x1 convolution, as the matrix product it is: XLA runs it six times faster so on CPU.

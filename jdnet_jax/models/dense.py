@@ -14,9 +14,7 @@ less time and memory for it. On CPU, where no gradient is taken, all of this has
 from __future__ import annotations
 
 import functools
-import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -24,10 +22,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jdnet_jax.models.convolution import sum_of_products
-from jdnet_jax.models.dense_windows import dense_trunk_in_windows, of_units
+from jdnet_jax.models.dense_windows import dense_trunk_in_windows
 from jdnet_jax.models.layers import leaky_relu
-
-Unit = Callable[[jax.Array, Any], tuple[jax.Array, Any]]
+from jdnet_jax.models.unit_groups import Groups, Unit, groups_of_units, of_all, of_group
 
 
 def dense_trunk(
@@ -42,8 +39,7 @@ def dense_trunk(
     """Runs all units and fusions.
 
     Args:
-        unit: From an input [b, h, w, c] before its activation and a unit's variables, a map of the
-            same shape and whatever else is to be returned, of which no gradient is taken.
+        unit: Makes a map of an input; see `Unit`.
         variables: Those of all units, a tree of arrays [units, ...].
         kernels: Of fusion i, [(i + 2) c, c].
         biases: Of fusion i, [c].
@@ -54,27 +50,27 @@ def dense_trunk(
         The last fusion before its activation, [b, h, w, c], and the rest of what the units
         returned, [units, ...].
     """
-    bounds = _groups(len(kernels), units_per_scan)
+    groups = groups_of_units(len(kernels), units_per_scan)
     operands = variables, tuple(kernels), tuple(biases), x
     if jax.default_backend() == "cpu" and jnp.finfo(x.dtype).bits >= 32:
-        return _on_cpu(unit, tuple(bounds), *operands)
-    return _side_by_side_trunk(unit, bounds, *operands)
+        return _on_cpu(unit, groups, *operands)
+    return _side_by_side_trunk(unit, groups, *operands)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _on_cpu(unit: Unit, bounds: Sequence[int], *operands: Any) -> tuple[jax.Array, Any]:
-    return dense_trunk_in_windows(unit, bounds, *operands)
+def _on_cpu(unit: Unit, groups: Groups, *operands: Any) -> tuple[jax.Array, Any]:
+    return dense_trunk_in_windows(unit, groups, *operands)
 
 
-def _on_cpu_saving(unit: Unit, bounds: Sequence[int], *operands: Any) -> tuple[Any, Any]:
+def _on_cpu_saving(unit: Unit, groups: Groups, *operands: Any) -> tuple[Any, Any]:
     y, backward, auxiliary = jax.vjp(
-        functools.partial(_side_by_side_trunk, unit, bounds), *operands, has_aux=True
+        functools.partial(_side_by_side_trunk, unit, groups), *operands, has_aux=True
     )
     return (y, auxiliary), backward
 
 
-def _on_cpu_backward(unit: Unit, bounds: Sequence[int], backward: Any, gradients: Any) -> Any:
-    del unit, bounds  # they are in `backward`
+def _on_cpu_backward(unit: Unit, groups: Groups, backward: Any, gradients: Any) -> Any:
+    del unit, groups  # they are in `backward`
     return backward(gradients[0])
 
 
@@ -83,7 +79,7 @@ _on_cpu.defvjp(_on_cpu_saving, _on_cpu_backward)
 
 def _side_by_side_trunk(
     unit: Unit,
-    bounds: Sequence[int],
+    groups: Groups,
     variables: Any,
     kernels: Sequence[jax.Array],
     biases: Sequence[jax.Array],
@@ -109,28 +105,20 @@ def _side_by_side_trunk(
         return functools.reduce(jnp.add, products)
 
     collected: list[Any] = []
-    for start, end in itertools.pairwise(bounds):
+    for start, end in groups:
         sums = contributions(kernels[start:end])
         own = [kernel[(start + 2) * channels :] for kernel in kernels[start:end]]
         matrices = jnp.stack([_group_matrix(kernel, end - start) for kernel in own])
         shifts = jnp.stack(biases[start:end])
-        maps, auxiliary = _chain(unit, of_units(variables, start, end), matrices, shifts, sums)
+        maps, auxiliary = _chain(unit, of_group(variables, start, end), matrices, shifts, sums)
         collected.append(auxiliary)
         if start > 0:
             known.append((start + 2, maps))
-        elif end < bounds[-1]:  # map 0 by itself would be a product with few rows each time
+        elif len(groups) > 1:  # map 0 by itself would be a product with few rows each time
             known = [(1, jnp.concatenate([map_0, maps], axis=-1))]
         else:
             known = [(1, map_0), (2, maps)]
-    return contributions(kernels[-1:]) + biases[-1], jax.tree.map(
-        lambda *parts: jnp.concatenate(parts), *collected
-    )
-
-
-def _groups(units: int, units_per_scan: int) -> list[int]:
-    """Where groups of units begin, and where the last one ends."""
-    groups = math.ceil(units / units_per_scan)
-    return [units * i // groups for i in range(groups + 1)]
+    return contributions(kernels[-1:]) + biases[-1], of_all(collected)
 
 
 def _group_matrix(kernel: jax.Array, count: int) -> jax.Array:

@@ -1,14 +1,12 @@
 """The dense trunk on CPU where no gradient is taken: all maps in one array, and products of some.
 
 Maps follow each other along the first axis, [maps, pixels, c], each of them one run of numbers. A
-product of a few is a convolution with a kernel as high as they are many, which negative padding
-keeps to the one place where they lie: XLA copies nothing together for it and reads no other maps.
+product of a few reads these and no others (`convolve_some` in `convolution.py`).
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jdnet_jax.models.convolution import convolve_some
 from jdnet_jax.models.layers import leaky_relu
+from jdnet_jax.models.unit_groups import Groups, Unit, of_all, of_group
 
 Strips = tuple[jax.Array, ...]
 """The same of all pixels, in strips: XLA puts features among maps with one thread, but into several
@@ -30,8 +30,8 @@ _PIXELS = 16384
 
 
 def dense_trunk_in_windows(
-    unit: Callable[[jax.Array, Any], tuple[jax.Array, Any]],
-    bounds: Sequence[int],
+    unit: Unit,
+    groups: Groups,
     variables: Any,
     kernels: Sequence[jax.Array],
     biases: Sequence[jax.Array],
@@ -41,7 +41,7 @@ def dense_trunk_in_windows(
 
     Args:
         unit: As there.
-        bounds: Where the groups of units that share a loop begin, and where the last one ends.
+        groups: Of the units that share a loop.
         variables: As there.
         kernels: As there.
         biases: As there.
@@ -87,9 +87,9 @@ def dense_trunk_in_windows(
             return _put(maps, _split(features.reshape(x.shape), cuts), start + 1 + i), auxiliary
 
         numbers = jnp.arange(end - start)
-        group = of_units(variables, start, end)
-        inputs = _inputs(kernels, biases, start, end, known)
-        return lax.scan(step, maps, (numbers, group, *inputs), unroll=end - start == 1)
+        group = of_group(variables, start, end)
+        fusions = _fusions(kernels, biases, start, end, known)
+        return lax.scan(step, maps, (numbers, group, *fusions), unroll=end - start == 1)
 
     # Map i at i, once there is one; x waits in the place of the map that its unit makes of it.
     maps = tuple(
@@ -101,17 +101,12 @@ def dense_trunk_in_windows(
         for strip in _split(x, cuts)
     )
     collected = []
-    for start, end in itertools.pairwise(bounds):
+    for start, end in groups:
         maps, auxiliary = run_group(start, end, maps)
         collected.append(auxiliary)
     last = jnp.concatenate(_products(maps, _side_by_side(kernels[-1:], len(kernels) + 1), first=0))
     y = (last + biases[-1]).reshape(shape)
-    return y, jax.tree.map(lambda *parts: jnp.concatenate(parts), *collected)
-
-
-def of_units(variables: Any, start: int, end: int) -> Any:
-    """The variables of the units [start, end)."""
-    return jax.tree.map(lambda a: a[start:end], variables)
+    return y, of_all(collected)
 
 
 def _products(maps: Strips, kernel: jax.Array, *, first: int, count: int | None = None) -> Strips:
@@ -126,17 +121,7 @@ def _products(maps: Strips, kernel: jax.Array, *, first: int, count: int | None 
     kernel = kernel[:count]
     if not len(kernel):
         return tuple(jnp.zeros(strip.shape[1:], strip.dtype) for strip in maps)
-    beyond = len(maps[0]) - first - len(kernel)
-    return tuple(
-        lax.conv_general_dilated(
-            strip[None],
-            kernel[:, None],
-            window_strides=(1, 1),
-            padding=((-first, -beyond), (0, 0)),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )[0, 0]
-        for strip in maps
-    )
+    return tuple(convolve_some(strip, kernel, first) for strip in maps)
 
 
 def _side_by_side(kernels: Sequence[jax.Array], maps: int) -> jax.Array:
@@ -146,7 +131,7 @@ def _side_by_side(kernels: Sequence[jax.Array], maps: int) -> jax.Array:
     return jnp.concatenate(rows, axis=1).reshape(maps, channels, -1)
 
 
-def _inputs(
+def _fusions(
     kernels: Sequence[jax.Array], biases: Sequence[jax.Array], start: int, end: int, known: int
 ) -> tuple[jax.Array, jax.Array]:
     """Of the inputs of a group, the kernels for the maps that are not known, and the biases.
