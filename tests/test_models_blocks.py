@@ -162,7 +162,7 @@ def test_dense_trunk_equals_peer(case, units_per_scan):
     @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
     def run(fusions, x, dy):
         def output(x):
-            y, numbers = dense_trunk(
+            y, numbers, _ = dense_trunk(
                 lambda x, number: (jnp.tanh(leaky_relu(x)), number),
                 jnp.arange(18),
                 *zip(*fusions, strict=True),

@@ -9,7 +9,7 @@ import pytest
 from reference_arrays import QUICK_COMPILE
 
 from jdnet_jax.models import dense, dense_windows
-from jdnet_jax.models.dense import dense_trunk
+from jdnet_jax.models.dense import dense_trunk, room_for_maps
 from jdnet_jax.models.layers import leaky_relu
 from jdnet_jax.models.unit_groups import groups_of_units
 
@@ -22,8 +22,21 @@ def unit(x, variables):
     return jnp.tanh(leaky_relu(x) * scale + shift), scale.sum()
 
 
+def operands_for(units):
+    """Variables, kernels and biases of so many units, and features of 40 pixels."""
+    rng = np.random.default_rng(units)
+    return (
+        {name: rng.normal(size=(units, CHANNELS)) for name in ("scale", "shift")},
+        [rng.normal(size=((i + 2) * CHANNELS, CHANNELS)) / (i + 2) for i in range(units)],
+        [rng.normal(size=CHANNELS) for _ in range(units)],
+        rng.normal(size=(2, 5, 4, CHANNELS)),
+    )
+
+
 def in_groups(operands, units_per_scan):
-    return dense_trunk(unit, *operands, units_per_scan=units_per_scan)
+    y, numbers, room = dense_trunk(unit, *operands, units_per_scan=units_per_scan)
+    assert room is None
+    return y, numbers
 
 
 def plainly(operands):
@@ -48,14 +61,8 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
 ):
     """Also where no gradient is taken, in one strip, in three of unlike size, and in four."""
     monkeypatch.setattr(dense_windows, "_PIXELS", pixels)
-    rng = np.random.default_rng(units)
-    operands = (
-        {name: rng.normal(size=(units, CHANNELS)) for name in ("scale", "shift")},
-        [rng.normal(size=((i + 2) * CHANNELS, CHANNELS)) / (i + 2) for i in range(units)],
-        [rng.normal(size=CHANNELS) for _ in range(units)],
-        rng.normal(size=(2, 5, 4, CHANNELS)),
-    )
-    dy = rng.normal(size=operands[-1].shape)
+    operands = operands_for(units)
+    dy = np.random.default_rng(units + 1).normal(size=operands[-1].shape)
 
     @functools.partial(jax.jit, compiler_options=QUICK_COMPILE)
     def both(operands, dy):
@@ -72,6 +79,31 @@ def test_dense_trunk_and_all_its_gradients_equal_the_plain_form(
     close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
     jax.tree.map(close, actual, expected)
     jax.tree.map(close, elsewhere, expected[0])
+
+
+@pytest.mark.parametrize(("units", "units_per_scan", "pixels"), [(1, 1, 9), (5, 3, 13), (9, 9, 99)])
+@pytest.mark.usefixtures("x64")
+def test_maps_are_written_over_whatever_was_there(units, units_per_scan, pixels, monkeypatch):
+    """The same numbers as with new memory, and the memory is the same arrays."""
+    monkeypatch.setattr(dense_windows, "_PIXELS", pixels)
+    operands = operands_for(units)
+    run = functools.partial(dense_trunk, unit, units_per_scan=units_per_scan)
+    expected, numbers, _ = run(*operands)
+    room = room_for_maps(units, 40, CHANNELS, np.float64)
+    room = tuple(jnp.full_like(strip, jnp.nan) for strip in room)
+    places = [strip.unsafe_buffer_pointer() for strip in room]
+    again = jax.jit(lambda room, operands: run(*operands, room=room), donate_argnums=0)
+    for _ in range(2):
+        given = room
+        y, auxiliary, room = again(given, operands)
+        np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(auxiliary, numbers)
+        assert all(strip.is_deleted() for strip in given)
+        assert [strip.unsafe_buffer_pointer() for strip in room] == places
+
+
+def test_maps_of_narrower_numbers_have_no_memory_of_their_own():
+    assert room_for_maps(2, 40, CHANNELS, jnp.bfloat16) is None
 
 
 @pytest.mark.parametrize(

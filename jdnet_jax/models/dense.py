@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jdnet_jax.models.convolution import sum_of_products
-from jdnet_jax.models.dense_windows import dense_trunk_in_windows
+from jdnet_jax.models.dense_windows import Maps, dense_trunk_in_windows, new_maps
 from jdnet_jax.models.layers import leaky_relu
 from jdnet_jax.models.unit_groups import Groups, Unit, groups_of_units, of_all, of_group
 
@@ -35,7 +35,8 @@ def dense_trunk(
     x: jax.Array,
     *,
     units_per_scan: int = 1,
-) -> tuple[jax.Array, Any]:
+    room: Maps | None = None,
+) -> tuple[jax.Array, Any, Maps | None]:
     """Runs all units and fusions.
 
     Args:
@@ -45,21 +46,43 @@ def dense_trunk(
         biases: Of fusion i, [c].
         x: Map 0 before its activation, [b, h, w, c].
         units_per_scan: At most so many units run in one loop; 1 for none.
+        room: From `room_for_maps`, for the maps to be written over; no gradient is taken then.
 
     Returns:
-        The last fusion before its activation, [b, h, w, c], and the rest of what the units
-        returned, [units, ...].
+        The last fusion before its activation, [b, h, w, c]; the rest of what the units returned,
+        [units, ...]; and `room`, with the maps.
     """
     groups = groups_of_units(len(kernels), units_per_scan)
     operands = variables, tuple(kernels), tuple(biases), x
-    if jax.default_backend() == "cpu" and jnp.finfo(x.dtype).bits >= 32:
-        return _on_cpu(unit, groups, *operands)
-    return _side_by_side_trunk(unit, groups, *operands)
+    if room is not None:
+        return dense_trunk_in_windows(unit, groups, *operands, room)
+    run = _on_cpu if _in_windows(x.dtype) else _side_by_side_trunk
+    return *run(unit, groups, *operands), None
+
+
+def room_for_maps(units: int, pixels: int, channels: int, dtype: Any) -> Maps | None:
+    """Arrays that a network's maps may be written over, one call's after the other's.
+
+    Args:
+        units: Of the trunk.
+        pixels: Of all pictures of a call together.
+        channels: Of a map.
+        dtype: Of a map.
+
+    Returns:
+        None where maps are no arrays by themselves: on GPUs, and of narrower numbers than float32.
+    """
+    return new_maps(units, pixels, channels, dtype) if _in_windows(dtype) else None
+
+
+def _in_windows(dtype: Any) -> bool:
+    return jax.default_backend() == "cpu" and jnp.finfo(dtype).bits >= 32
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _on_cpu(unit: Unit, groups: Groups, *operands: Any) -> tuple[jax.Array, Any]:
-    return dense_trunk_in_windows(unit, groups, *operands)
+    y, auxiliary, _ = dense_trunk_in_windows(unit, groups, *operands)
+    return y, auxiliary
 
 
 def _on_cpu_saving(unit: Unit, groups: Groups, *operands: Any) -> tuple[Any, Any]:

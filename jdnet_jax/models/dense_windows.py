@@ -7,6 +7,7 @@ product of a few reads these and no others (`convolve_some` in `convolution.py`)
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ Strips = tuple[jax.Array, ...]
 """The same of all pixels, in strips: XLA puts features among maps with one thread, but into several
 arrays at once."""
 
+Maps = Strips
+"""All maps, [maps, pixels, c] in strips."""
+
 _STRIPS = 4
 """So many strips, where the picture is large enough: one takes 1 % more time, eight more memory."""
 
@@ -36,7 +40,8 @@ def dense_trunk_in_windows(
     kernels: Sequence[jax.Array],
     biases: Sequence[jax.Array],
     x: jax.Array,
-) -> tuple[jax.Array, Any]:
+    room: Maps | None = None,
+) -> tuple[jax.Array, Any, Maps]:
     """What `jdnet_jax.models.dense.dense_trunk` computes.
 
     Args:
@@ -47,9 +52,10 @@ def dense_trunk_in_windows(
         biases: As there.
         x: As there, of float32 or wider: of narrower numbers XLA would convert all maps for each
             product.
+        room: Arrays that the maps are written over, whatever they hold; None for new ones.
 
     Returns:
-        As there.
+        As there, and the maps.
     """
     shape, channels = x.shape, x.shape[-1]
     x = x.reshape(-1, channels)
@@ -92,13 +98,11 @@ def dense_trunk_in_windows(
         return lax.scan(step, maps, (numbers, group, *fusions), unroll=end - start == 1)
 
     # Map i at i, once there is one; x waits in the place of the map that its unit makes of it.
+    if room is None:
+        room = new_maps(len(kernels), len(x), channels, x.dtype)
     maps = tuple(
-        jnp.zeros((len(kernels) + 1, *strip.shape), x.dtype)
-        .at[0]
-        .set(leaky_relu(strip))
-        .at[1]
-        .set(strip)
-        for strip in _split(x, cuts)
+        strip_maps.at[0].set(leaky_relu(strip)).at[1].set(strip)
+        for strip_maps, strip in zip(room, _split(x, cuts), strict=True)
     )
     collected = []
     for start, end in groups:
@@ -106,7 +110,13 @@ def dense_trunk_in_windows(
         collected.append(auxiliary)
     last = jnp.concatenate(_products(maps, _side_by_side(kernels[-1:], len(kernels) + 1), first=0))
     y = (last + biases[-1]).reshape(shape)
-    return y, of_all(collected)
+    return y, of_all(collected), maps
+
+
+def new_maps(units: int, pixels: int, channels: int, dtype: Any) -> Maps:
+    """Room for the maps of a network on pictures of so many pixels together."""
+    strips = itertools.pairwise([0, *_cuts(pixels), pixels])
+    return tuple(jnp.zeros((units + 1, end - start, channels), dtype) for start, end in strips)
 
 
 def _products(maps: Strips, kernel: jax.Array, *, first: int, count: int | None = None) -> Strips:

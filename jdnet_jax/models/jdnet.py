@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jdnet_jax.models.attention import Coordinates, SelfAttention, picture_coordinates
-from jdnet_jax.models.dense import dense_trunk
+from jdnet_jax.models.dense import dense_trunk, room_for_maps
+from jdnet_jax.models.dense_windows import Maps
 from jdnet_jax.models.description import Description
 from jdnet_jax.models.layers import KEPT, Compute, Conv3x3, conv1x1, kernel_and_bias, leaky_relu
 from jdnet_jax.models.parts import Part, inside
@@ -100,6 +101,25 @@ class JDNet(nnx.Module):
         Raises:
             ValueError: Not RGB, not of floats, or a side shorter than `description.smallest_side`.
         """
+        return self.derain_in(None, picture, part)[0]
+
+    def derain_in(
+        self, room: Maps | None, picture: jax.Array, part: Part | None = None
+    ) -> tuple[jax.Array, Maps | None]:
+        """What a call computes, in memory for feature maps that is handed from call to call.
+
+        Args:
+            room: From `room_for`, or what an earlier call returned; no gradient is taken then. None
+                for new memory.
+            picture: As there.
+            part: As there.
+
+        Returns:
+            As there; and the room, for the next call.
+
+        Raises:
+            ValueError: As there.
+        """
         d = self.description
         if picture.ndim != 4 or picture.shape[-1] != 3:
             raise ValueError(f"Pictures must be RGB, [b, h, w, 3]; got shape {picture.shape}.")
@@ -133,13 +153,17 @@ class JDNet(nnx.Module):
         policy = None if self.remat else jax.checkpoint_policies.save_only_these_names(KEPT)
         run = jax.checkpoint(unit, prevent_cse=False, policy=policy)
         with jax.named_scope("dense_trunk"):
-            x, statistics = dense_trunk(
-                run, stacked, kernels, biases, x, units_per_scan=self.units_per_scan
+            x, statistics, room = dense_trunk(
+                run, stacked, kernels, biases, x, units_per_scan=self.units_per_scan, room=room
             )
         if self.training:
             nnx.update(self.units, statistics)
         rain = leaky_relu(self.tail(inside(leaky_relu(x), part)))
-        return picture - rain.astype(picture.dtype)
+        return picture - rain.astype(picture.dtype), room
+
+    def room_for(self, pixels: int) -> Maps | None:
+        """What `derain_in` may be given for pictures of so many pixels together."""
+        return room_for_maps(self.description.units, pixels, self.description.channels, self.dtype)
 
     def _stacked_variables(self) -> tuple[nnx.GraphDef, list[Any]]:
         graph, *states = nnx.split(self.units, nnx.Param, nnx.BatchStat)
