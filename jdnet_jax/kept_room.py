@@ -13,7 +13,8 @@ class KeptRoom:
     """Arrays that earlier calls have left, for calls of the same number of pixels.
 
     New memory comes from the system page by page, which for a network's maps takes 4 to 8 % of a
-    call. Several threads may ask; each array is with one of them, or here.
+    call. What a call that failed was given is not taken back. Several threads may ask; each array
+    is with one of them, or here.
 
     Args:
         make: Makes them for a number of pixels; None where the network has no use for any.
@@ -40,13 +41,15 @@ class KeptRoom:
         return self._make(pixels)
 
     def keep(self, pixels: int, arrays: Any) -> None:
-        """Takes back what `take` gave, or what became of it."""
+        """Takes back what `take` gave, or what became of it, once nothing writes into it."""
         with self._lock:
             if pixels == self._pixels:
                 self._kept.append(arrays)
 
     def give_up(self, beyond: int) -> None:
-        """Frees what is kept here, if it is more than so many bytes."""
+        """Frees all that is kept here but one call's, and that too if it is more than `beyond`."""
+        with self._lock:
+            del self._kept[1:]
         if self.nbytes > beyond:
             with self._lock:
                 self._kept.clear()

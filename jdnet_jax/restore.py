@@ -187,7 +187,7 @@ class Restorer:
         """Counts a call. What memory is free is asked while no other call has some of it."""
         with self._counting:
             if not self._running:
-                self._free = self._available()
+                self._free = self.available_bytes()
             self._running += 1
         try:
             yield
@@ -197,8 +197,8 @@ class Restorer:
                 if not self._running:
                     self._room_for_maps.give_up(beyond=KEPT_BYTES)
 
-    def _available(self) -> int:
-        """Bytes that are free, or will be as soon as they are needed."""
+    def available_bytes(self) -> int:
+        """Memory that a picture may take, with what is kept for it."""
         return available_bytes() + self._room_for_maps.nbytes
 
     def _derain(self, picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -220,7 +220,7 @@ class Restorer:
 
     def _room(self) -> float:
         """Pixels that may be derained at once, by all threads together."""
-        free = self._free if self._running else self._available()
+        free = self._free if self._running else self.available_bytes()
         return free / 2 / bytes_per_pixel(self.description)
 
     def _tiles(self, size: tuple[int, int]) -> Tiles | None:
@@ -276,9 +276,11 @@ class Restorer:
         pixels = math.prod(numbers.shape[:2])
         room = self._room_for_maps.take(pixels)
         derained, room = self._run(self._variables, room, numbers[None], np.float32(top), part)
+        # A copy of the picture alone, which the caller may change. This waits for the program: only
+        # then is it known whether it failed, and is its room another one's to write over.
+        result = np.array(np.asarray(derained)[0, : size[0], : size[1]])
         self._room_for_maps.keep(pixels, room)
-        # A copy of the picture alone, which the caller may change.
-        return np.array(np.asarray(derained)[0, : size[0], : size[1]])
+        return result
 
 
 def _derain(
@@ -312,6 +314,9 @@ def _pretrained(weights: str | Path, folder: Path | None) -> Restorer:
 
 def derain(picture: npt.NDArray[Any], *, weights: str | Path = DEFAULT_WEIGHTS) -> npt.NDArray[Any]:
     """Removes the rain from a picture, with trained weights that are opened once.
+
+    What a `Restorer` keeps for the next picture, at most 1 GiB of memory, is kept as long as the
+    process runs; a Restorer of one's own gives it back when it is deleted.
 
     Args:
         picture: RGB, [h, w, 3]: uint8 or uint16 over their whole range, or floats in [0, 1].

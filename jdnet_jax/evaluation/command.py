@@ -35,7 +35,7 @@ from jdnet_jax.evaluation.output_folder import (
 from jdnet_jax.evaluation.predictions import evaluate_folders, evaluate_predictions
 from jdnet_jax.evaluation.report import Album, Views, write_report
 from jdnet_jax.evaluation.scores import RestoreFloat, evaluate_pairs
-from jdnet_jax.memory import available_bytes, bytes_per_pixel
+from jdnet_jax.memory import bytes_per_pixel
 from jdnet_jax.models import Compute, JDNet, abstract_model, fill
 from jdnet_jax.paths import expanded
 from jdnet_jax.pretrained import DEFAULT_WEIGHTS, load_trained
@@ -217,7 +217,10 @@ def _whole(model: JDNet) -> RestoreFloat:
 
     def restore_whole(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         height, width = picture.shape[:2]
-        needed, free = height * width * bytes_per_pixel(model.description), available_bytes()
+        needed, free = (
+            height * width * bytes_per_pixel(model.description),
+            restore.available_bytes(),
+        )
         if needed > free:
             raise MemoryError(
                 f"{width}x{height} pixels take about {needed / 1e9:.1f} GB at once, as pictures "

@@ -46,7 +46,8 @@ def dense_trunk(
         biases: Of fusion i, [c].
         x: Map 0 before its activation, [b, h, w, c].
         units_per_scan: At most so many units run in one loop; 1 for none.
-        room: From `room_for_maps`, for the maps to be written over; no gradient is taken then.
+        room: From `room_for_maps`, for the maps to be written over. Not for gradients, which would
+            be JAX's own and take far longer.
 
     Returns:
         The last fusion before its activation, [b, h, w, c]; the rest of what the units returned,

@@ -109,8 +109,8 @@ class JDNet(nnx.Module):
         """What a call computes, in memory for feature maps that is handed from call to call.
 
         Args:
-            room: From `room_for`, or what an earlier call returned; no gradient is taken then. None
-                for new memory.
+            room: From `room_for`, or what an earlier call returned; None for new memory. Not for
+                gradients, which would be JAX's own and take far longer.
             picture: As there.
             part: As there.
 
