@@ -42,7 +42,8 @@ MAY_IMPORT = {
     "leaving": set(),
     "tiles": set(),
     "memory": {"models"},
-    "restore": {"compiled", "memory", "models", "pretrained", "tiles"},
+    "kept_room": set(),
+    "restore": {"compiled", "kept_room", "memory", "models", "pretrained", "tiles"},
     "evaluation": {
         "data",
         "environment",
