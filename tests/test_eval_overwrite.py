@@ -67,6 +67,7 @@ def test_overwrite_stopped_leaves_what_was_there(tmp_path, score, monkeypatch, s
         derained.append(rainy)
         return rainy
 
+    stopped.available_bytes = lambda: 2**40
     with monkeypatch.context() as patch:
         patch.setattr("jdnet_jax.evaluation.command.Restorer", lambda _, tile: stopped)
         with pytest.raises(KeyboardInterrupt):
