@@ -22,13 +22,17 @@ class KeptRoom:
 
     def __init__(self, make: Callable[[int], Any]) -> None:
         self._make, self._lock = make, threading.Lock()
-        self._pixels, self._kept = 0, []  # type: int, list[Any]
+        self._pixels = 0
+        self._kept: list[Any] = []
 
     @property
     def nbytes(self) -> int:
         """Of all that is kept here."""
         with self._lock:
-            return sum(array.nbytes for array in jax.tree.leaves(self._kept))
+            return self._bytes()
+
+    def _bytes(self) -> int:
+        return sum(array.nbytes for array in jax.tree.leaves(self._kept))
 
     def take(self, pixels: int) -> Any:
         """Arrays for so many pixels. Those for other numbers are given up first."""
@@ -50,6 +54,5 @@ class KeptRoom:
         """Frees all that is kept here but one call's, and that too if it is more than `beyond`."""
         with self._lock:
             del self._kept[1:]
-        if self.nbytes > beyond:
-            with self._lock:
+            if self._bytes() > beyond:
                 self._kept.clear()

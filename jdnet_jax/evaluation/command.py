@@ -217,10 +217,8 @@ def _whole(model: JDNet) -> RestoreFloat:
 
     def restore_whole(picture: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         height, width = picture.shape[:2]
-        needed, free = (
-            height * width * bytes_per_pixel(model.description),
-            restore.available_bytes(),
-        )
+        needed = height * width * bytes_per_pixel(model.description)
+        free = restore.available_bytes()
         if needed > free:
             raise MemoryError(
                 f"{width}x{height} pixels take about {needed / 1e9:.1f} GB at once, as pictures "
