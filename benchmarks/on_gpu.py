@@ -22,7 +22,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.against_pytorch import OURS, PEER, ROOT
+from benchmarks.against_pytorch import PEER
+from benchmarks.processes import OURS, ROOT
 
 PAPER_STEPS = 150_000
 

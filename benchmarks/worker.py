@@ -31,7 +31,7 @@ from jdnet_jax.training.state import create_state
 from jdnet_jax.training.step import AXIS, parallel_step, replicate
 
 SIDES = {"picture": (320, 480), "photograph": (3000, 4000)}
-"""Height and width of what the bundled weights are timed on."""
+"""Height and width of what tiles are timed on, and the files of whole processes have."""
 
 
 def inference(arguments: argparse.Namespace) -> Callable[[], Any]:
@@ -41,9 +41,12 @@ def inference(arguments: argparse.Namespace) -> Callable[[], Any]:
     return functools.partial(restore, picture)
 
 
-def bundled(arguments: argparse.Namespace) -> Callable[[], Any]:
-    """One picture with the bundled weights, in tiles where the memory asks for them."""
-    restore = Restorer.from_pretrained()
+def in_tiles(arguments: argparse.Namespace) -> Callable[[], Any]:
+    """One picture of whole numbers, in tiles where the memory asks for them."""
+    if arguments.weights:
+        restore = Restorer.from_pretrained(arguments.weights, tile=arguments.tile)
+    else:
+        restore = Restorer(create_model(units=arguments.units), tile=arguments.tile)
     picture = np.random.default_rng(0).integers(0, 256, (*SIDES[arguments.what], 3), np.uint8)
     return functools.partial(restore, picture)
 
@@ -86,8 +89,8 @@ WORKLOADS: dict[str, Callable[[argparse.Namespace], Callable[[], Any]]] = {
     "infer": inference,
     "train": training,
     "ssim": ssim,
-    "picture": bundled,
-    "photograph": bundled,
+    "picture": in_tiles,
+    "photograph": in_tiles,
 }
 
 
@@ -97,6 +100,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--units", type=int, default=Description().units)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--remat", action="store_true")
+    parser.add_argument("--weights", help="of a picture or photograph; without, untrained ones")
+    parser.add_argument("--tile", type=int, help="of a picture or photograph; see Restorer")
 
 
 def device_memory() -> dict[str, float]:

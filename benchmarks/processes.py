@@ -1,0 +1,105 @@
+"""Whole processes, from their start to their end: a first training step, derained pictures."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.worker import SIDES
+
+ROOT = Path(__file__).parent.parent
+
+OURS = "benchmarks.worker"
+
+Process = dict[str, float]
+"""Seconds, and peak MiB."""
+
+
+def once(command: list[str], environment: dict[str, str]) -> Process:
+    """Runs a process to its end.
+
+    Raises:
+        RuntimeError: It failed.
+    """
+    code = (
+        "import resource, subprocess, sys, time; t = time.perf_counter();"
+        "s = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
+        "r = resource.getrusage(resource.RUSAGE_CHILDREN);"
+        "print(s, time.perf_counter() - t, r.ru_maxrss / 1024)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.split()
+    if told[0] != "0":
+        raise RuntimeError(f"failed: {command}")
+    return {"seconds": float(told[1]), "peak_mib": float(told[2])}
+
+
+def processes(rounds: int) -> dict[str, Process]:
+    """Medians of so many rounds, each with a cache for compiled programs that is empty at first."""
+    measured: dict[str, list[Process]] = {}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for work, result in _round(Path(folder)).items():
+                measured.setdefault(work, []).append(result)
+    return {
+        work: {name: statistics.median(result[name] for result in results) for name in results[0]}
+        for work, results in measured.items()
+    }
+
+
+def _round(folder: Path) -> dict[str, Process]:
+    weights = folder / "full.safetensors"
+    _write_weights(weights)
+    for name, sides in SIDES.items():
+        _write_picture(folder / f"{name}.png", *sides)
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
+    training = [sys.executable, "-m", OURS, "once", "train"]
+    derain = [sys.executable, "-m", "jdnet_jax", "derain", "--quiet", "--overwrite"]
+    derain += ["-o", str(folder / "out.png")]
+    picture = [*derain, str(folder / "picture.png")]
+    full = [*picture, "--weights", str(weights)]
+    photograph = [*derain, str(folder / "photograph.png")]
+    commands = {
+        "first training step from the start of the process": training,
+        "the same again, programs kept": training,
+        "training step, 12 crops, remat": [*training, "--crops", "12", "--remat"],
+        "`derain` of a 480x320 picture, whole process": full,
+        "the same `derain` again": full,
+        "`derain`, bundled 4 units": picture,
+        "`derain` again, bundled 4 units": picture,
+        "`derain` of a 4000x3000 photograph, whole process, bundled 4 units": photograph,
+    }
+    return {work: once(command, cache) for work, command in commands.items()}
+
+
+def _write_weights(file: Path) -> None:
+    """Untrained ones of the paper's network: time and memory do not depend on their values."""
+    import numpy as np
+
+    from jdnet_jax import create_model
+    from jdnet_jax.models import split_variables
+    from jdnet_jax.weights.files import write_safetensors
+
+    model = create_model()
+    _, params, batch_stats = split_variables(model)
+    values = {name: np.asarray(v) for name, v in (params | batch_stats).items()}
+    write_safetensors(file, model.description, values)
+
+
+def _write_picture(file: Path, height: int, width: int) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (height // 20, width // 20, 3), np.uint8)
+    Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(file)

@@ -1,0 +1,138 @@
+"""The table of docs/performance.md that a file of `against_pytorch` holds.
+
+python -m benchmarks.table benchmarks/cpu_epyc.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Results = dict[str, Any]
+"""What `against_pytorch` writes: facts of the machine, and of each work its measures."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a measure is written, and whether it is to be large or small."""
+
+    text: str
+    factor: float = 1.0
+    at_least: bool = False
+
+    def shown(self, value: float) -> str:
+        """In words, three digits."""
+        return self.text.format(f"{value * self.factor:.3g}")
+
+    def reached(self, value: float, aim: float) -> bool:
+        """Whether a value is as good as the aim."""
+        return value >= aim if self.at_least else value < aim
+
+
+MEASURES = {
+    "seconds": Measure("{} s"),
+    "peak_mib": Measure("{} GB", 2**20 / 1e9),
+    "ratio": Measure("{}", at_least=True),
+    "share of a step": Measure("{} % of the step", 100),
+    "over a picture's": Measure("{} of a picture's time per pixel"),
+}
+
+GB = 1e9 / 2**20
+"""MiB."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A work, what is shown of it beside the ratio, and what is to be reached."""
+
+    work: str
+    shown: tuple[str, ...] = ("seconds", "peak_mib")
+    aims: dict[str, float] = field(default_factory=dict)
+
+
+ROWS = (
+    Row("derain 1x320x480", aims={"ratio": 15, "peak_mib": 1.5 * GB}),
+    Row("training step, 4 crops of 64x64", aims={"ratio": 3.5}),
+    Row("training step, 12 crops", aims={"peak_mib": 4 * GB}),
+    Row("training step, 12 crops, remat", aims={"peak_mib": 2 * GB}),
+    Row(
+        "SSIM loss of 12 crops, forward and backward",
+        ("seconds", "share of a step"),
+        {"share of a step": 0.1},
+    ),
+    Row("first training step from the start of the process", ("seconds",), {"seconds": 60}),
+    Row("the same again, programs kept", ("seconds",), {"seconds": 20}),
+    Row("`derain` of a 480x320 picture, whole process"),
+    Row("the same `derain` again", aims={"seconds": 12}),
+    Row("`derain`, bundled 4 units"),
+    Row("`derain` again, bundled 4 units"),
+    Row(
+        "`derain` of a 4000x3000 photograph, whole process, bundled 4 units",
+        aims={"peak_mib": 3 * GB},
+    ),
+    Row(
+        "4000x3000 photograph, bundled 4 units",
+        ("over a picture's",),
+        {"over a picture's": 1.2},
+    ),
+    Row(
+        "4000x3000 photograph, 32 units, half of the free memory",
+        ("seconds", "peak_mib", "over a picture's"),
+        {"over a picture's": 1.2},
+    ),
+    Row(
+        "4000x3000 photograph, 32 units, `--tile 640`",
+        ("seconds", "peak_mib", "over a picture's"),
+        {"peak_mib": 3 * GB},
+    ),
+)
+
+
+def lines(results: Results) -> list[str]:
+    """The table in Markdown; works that the file does not hold are left out."""
+    table = [
+        "| work, 32 units unless said otherwise | PyTorch | this program | ratio | aim |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in ROWS:
+        if row.work not in results:
+            continue
+        told = results[row.work]
+        peer = {name.removeprefix("peer_"): v for name, v in told.items() if "peer_" in name}
+        cells = [
+            row.work,
+            _all_of({name: peer[name] for name in row.shown if name in peer}),
+            _all_of({name: told[name] for name in row.shown}),
+            _all_of({name: told[name] for name in ("ratio",) if name in told}),
+            _all_of(row.aims) + "".join(" (missed)" for name in missed(row, told)[:1]),
+        ]
+        table.append("| " + " | ".join(cells) + " |")
+    return table
+
+
+def missed(row: Row, told: dict[str, float]) -> list[str]:
+    """Names of the measures that do not reach their aims; those not measured among them."""
+    return [
+        name
+        for name, aim in row.aims.items()
+        if name not in told or not MEASURES[name].reached(told[name], aim)
+    ]
+
+
+def _all_of(values: dict[str, float]) -> str:
+    return ", ".join(MEASURES[name].shown(value) for name, value in values.items())
+
+
+def main() -> None:
+    """Prints the table of a file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    results = json.loads(parser.parse_args().file.read_text(encoding="utf-8"))
+    print("\n".join(lines(results)))
+
+
+if __name__ == "__main__":
+    main()
