@@ -195,7 +195,7 @@ def main() -> None:
     found("SSIM loss of 12 crops, forward and backward", ssim)
     for work, result in processes(min(rounds, 3)).items():
         found(work, result)
-    bundled = photograph(min(rounds, 3), 40, ["--weights", "small"])
+    bundled = photograph(min(rounds, 5), 40, ["--weights", "small"])
     found("4000x3000 photograph, bundled 4 units", bundled)
     for how, tile in {"half of the free memory": [], "`--tile 640`": ["--tile", "640"]}.items():
         found(f"4000x3000 photograph, 32 units, {how}", photograph(1, 8, tile))

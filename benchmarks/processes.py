@@ -71,12 +71,12 @@ def _round(folder: Path) -> dict[str, Process]:
     photograph = [*derain, str(folder / "photograph.png")]
     commands = {
         "first training step from the start of the process": training,
-        "the same again, programs kept": training,
+        "first training step from the start of the process, programs kept": training,
         "training step, 12 crops, remat": [*training, "--crops", "12", "--remat"],
         "`derain` of a 480x320 picture, whole process": full,
-        "the same `derain` again": full,
-        "`derain`, bundled 4 units": picture,
-        "`derain` again, bundled 4 units": picture,
+        "`derain` of a 480x320 picture, whole process, programs kept": full,
+        "`derain` of a 480x320 picture, whole process, bundled 4 units": picture,
+        "`derain` of a 480x320 picture, whole process, bundled 4 units, programs kept": picture,
         "`derain` of a 4000x3000 photograph, whole process, bundled 4 units": photograph,
     }
     return {work: once(command, cache) for work, command in commands.items()}
