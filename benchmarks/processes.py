@@ -9,11 +9,42 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from benchmarks.worker import SIDES
+from jdnet_jax import create_model
+from jdnet_jax.models import split_variables
+from jdnet_jax.weights.files import write_safetensors
 
 ROOT = Path(__file__).parent.parent
 
 OURS = "benchmarks.worker"
+
+TRAINING = [OURS, "once", "train"]
+DERAIN = ["jdnet_jax", "derain", "--quiet", "--overwrite", "-o", "{folder}/out.png"]
+PICTURE = [*DERAIN, "{folder}/picture.png"]
+FULL = [*PICTURE, "--weights", "{folder}/full.safetensors"]
+
+PROCESSES = {
+    "first training step from the start of the process": TRAINING,
+    "first training step from the start of the process, programs kept": TRAINING,
+    "first training step of 12 crops, remat, whole process": [
+        *TRAINING,
+        "--crops",
+        "12",
+        "--remat",
+    ],
+    "`derain` of a 480x320 picture, whole process": FULL,
+    "`derain` of a 480x320 picture, whole process, programs kept": FULL,
+    "`derain` of a 480x320 picture, whole process, bundled 4 units": PICTURE,
+    "`derain` of a 480x320 picture, whole process, bundled 4 units, programs kept": PICTURE,
+    "`derain` of a 4000x3000 photograph, whole process, bundled 4 units": [
+        *DERAIN,
+        "{folder}/photograph.png",
+    ],
+}
+"""Work: the module that is run and its arguments, in this order."""
 
 Process = dict[str, float]
 """Seconds, and peak MiB."""
@@ -46,50 +77,24 @@ def once(command: list[str], environment: dict[str, str]) -> Process:
 
 def processes(rounds: int) -> dict[str, Process]:
     """Medians of so many rounds, each with a cache for compiled programs that is empty at first."""
-    measured: dict[str, list[Process]] = {}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            for work, result in _round(Path(folder)).items():
-                measured.setdefault(work, []).append(result)
+    measured: dict[str, list[Process]] = {work: [] for work in PROCESSES}
+    with tempfile.TemporaryDirectory() as folder:
+        _write_weights(Path(folder) / "full.safetensors")
+        for name, sides in SIDES.items():
+            _write_picture(Path(folder) / f"{name}.png", *sides)
+        for i in range(rounds):
+            cache = {"JAX_COMPILATION_CACHE_DIR": f"{folder}/cache{i}"}
+            for work, words in PROCESSES.items():
+                arguments = [word.format(folder=folder) for word in words]
+                measured[work].append(once([sys.executable, "-m", *arguments], cache))
     return {
         work: {name: statistics.median(result[name] for result in results) for name in results[0]}
         for work, results in measured.items()
     }
 
 
-def _round(folder: Path) -> dict[str, Process]:
-    weights = folder / "full.safetensors"
-    _write_weights(weights)
-    for name, sides in SIDES.items():
-        _write_picture(folder / f"{name}.png", *sides)
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
-    training = [sys.executable, "-m", OURS, "once", "train"]
-    derain = [sys.executable, "-m", "jdnet_jax", "derain", "--quiet", "--overwrite"]
-    derain += ["-o", str(folder / "out.png")]
-    picture = [*derain, str(folder / "picture.png")]
-    full = [*picture, "--weights", str(weights)]
-    photograph = [*derain, str(folder / "photograph.png")]
-    commands = {
-        "first training step from the start of the process": training,
-        "first training step from the start of the process, programs kept": training,
-        "training step, 12 crops, remat": [*training, "--crops", "12", "--remat"],
-        "`derain` of a 480x320 picture, whole process": full,
-        "`derain` of a 480x320 picture, whole process, programs kept": full,
-        "`derain` of a 480x320 picture, whole process, bundled 4 units": picture,
-        "`derain` of a 480x320 picture, whole process, bundled 4 units, programs kept": picture,
-        "`derain` of a 4000x3000 photograph, whole process, bundled 4 units": photograph,
-    }
-    return {work: once(command, cache) for work, command in commands.items()}
-
-
 def _write_weights(file: Path) -> None:
     """Untrained ones of the paper's network: time and memory do not depend on their values."""
-    import numpy as np
-
-    from jdnet_jax import create_model
-    from jdnet_jax.models import split_variables
-    from jdnet_jax.weights.files import write_safetensors
-
     model = create_model()
     _, params, batch_stats = split_variables(model)
     values = {name: np.asarray(v) for name, v in (params | batch_stats).items()}
@@ -97,9 +102,6 @@ def _write_weights(file: Path) -> None:
 
 
 def _write_picture(file: Path, height: int, width: int) -> None:
-    import numpy as np
-    from PIL import Image
-
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (height // 20, width // 20, 3), np.uint8)
     Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(file)
