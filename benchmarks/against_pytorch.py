@@ -34,6 +34,7 @@ from benchmarks.arithmetic import machine
 from benchmarks.processes import OURS, PROCESSES, ROOT, processes
 from benchmarks.table import Results, lines
 from benchmarks.worker import SIDES
+from jdnet_jax.environment import revision
 from jdnet_jax.memory import available_bytes
 
 PEER = "benchmarks.torch_jdnet"
@@ -149,10 +150,10 @@ def circumstances(peer_python: str | None) -> Result:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "commit": _says(["git", "describe", "--always", "--dirty"]),
+        "commit": revision(),
     }
     if peer_python:
-        told["torch"] = _says([peer_python, "-c", "import torch; print(torch.__version__)"])
+        told["torch"] = _version_of_torch(peer_python)
     told["products, operations a second"], told["copies, bytes a second"] = machine()
     told["free memory, bytes"] = available_bytes()
     return told
@@ -167,8 +168,9 @@ def processor() -> str:
     return f"{facts['model name']}, family {facts['cpu family']}, model {facts['model']}"
 
 
-def _says(command: list[str]) -> str:
-    """What a command prints; `unknown` where it cannot be had."""
+def _version_of_torch(python: str) -> str:
+    """`unknown` where an interpreter has none, or is none."""
+    command = [python, "-c", "import torch; print(torch.__version__)"]
     try:
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -132,10 +132,10 @@ def missed(row: Row, told: dict[str, Any]) -> list[str]:
 
 
 def _aimed(row: Row, name: str, told: dict[str, Any]) -> str:
-    marks = (
-        (" (missed)" if name in missed(row, told) else "") if name in told else " (not measured)"
-    )
-    return MEASURES[name].aimed(row.aims[name]) + marks
+    aim = MEASURES[name].aimed(row.aims[name])
+    if name not in told:
+        return f"{aim} (not measured)"
+    return f"{aim} (missed)" if name in missed(row, told) else aim
 
 
 def _shown(values: dict[str, Any], names: tuple[str, ...]) -> str:
