@@ -47,7 +47,7 @@ class Worker:
     """A process that runs a workload each time it is told to."""
 
     def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"},
@@ -58,23 +58,24 @@ class Worker:
 
     def __call__(self) -> dict[str, float]:
         """Seconds of one more call, and the peak MiB of the process so far."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("go\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended; it has nothing to say either
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a worker stopped: {self._process.args!r}")
+            raise RuntimeError(f"a worker stopped: {self.process.args!r}")
         return json.loads(line)
 
     def stop(self) -> None:
         """Ends the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended by itself
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
 
 
 def by_turns(

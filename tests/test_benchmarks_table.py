@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.against_pytorch import circumstances, compare, processor, works
+from benchmarks.against_pytorch import Worker, circumstances, compare, processor, works
 from benchmarks.processes import PROCESSES
 from benchmarks.table import ROWS, Row, lines, missed
 from benchmarks.timing import peak_mib
@@ -112,7 +112,18 @@ def test_medians_are_of_the_calls_after_the_first_and_ratios_of_turns():
     assert set(compare(worker([1.0], 10), None, rounds=1)) == {"first_s", "seconds", "peak_mib"}
 
 
-def test_a_worker_that_stops_is_told():
+@pytest.mark.parametrize("asked", [True, False], ids=["when asked", "before it is asked"])
+def test_a_worker_that_stops_is_told(asked):
+    gone = Worker([sys.executable, "-c", "input()" if asked else ""])
+    if not asked:
+        gone.process.wait()
+    with pytest.raises(RuntimeError, match="a worker stopped"):
+        gone()
+    gone.stop()
+    assert gone.process.returncode == 0
+
+
+def test_a_comparison_ends_with_a_worker_that_stops():
     with pytest.raises(RuntimeError, match="a worker stopped"):
         compare(worker([1.0], 10), None, rounds=2)
 
