@@ -263,7 +263,9 @@ def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
         # A shell has those that it starts in the background ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def restore(rgb):\n"
-        "    print('deraining', flush=True)\n"
+        # As one piece: another thread may print at the same time.
+        "    sys.stdout.write('deraining\\n')\n"
+        "    sys.stdout.flush()\n"
         "    time.sleep(600)\n"
         "module = types.ModuleType('jdnet_jax.restore')\n"
         "module.Restorer = types.SimpleNamespace(from_pretrained=lambda *_, **__: restore)\n"
@@ -278,9 +280,9 @@ def test_an_interrupt_does_not_wait_for_pictures_that_are_derained(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout.readline() == "deraining\n"
-        process.send_signal(signal.SIGINT)
         try:
+            assert process.stdout.readline() == "deraining\n"
+            process.send_signal(signal.SIGINT)
             _, told = process.communicate(timeout=60)
         finally:
             process.kill()
