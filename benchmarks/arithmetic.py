@@ -10,6 +10,7 @@ is that of its best matrix product and of copying memory, both measured here.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def machine() -> tuple[float, float]:
 
 def main() -> None:
     """Prints the tables."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     table = blocks(Description())
     speed, bandwidth = machine()
     print(f"matrix product {speed / 1e9:.0f} Gop/s, copy {bandwidth / 1e9:.1f} GB/s\n")

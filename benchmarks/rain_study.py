@@ -1,6 +1,6 @@
 """Compares drawn rain with the rain of pairs, as distributions; makes the figures and the table.
 
-    python -m benchmarks.rain_study --pairs FOLDER [--style heavy] [--output docs/images]
+    python -m benchmarks.rain_study --pairs FOLDER --output FOLDER [--style heavy]
 
 For any folder of pairs whose rain is added light. Rain is drawn on the same backgrounds, so that
 what saturation hides is the same. Takes two minutes with 30 pairs of 480x320. The figures show
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", required=True, help="folder of pairs with added light as rain")
     parser.add_argument("--style", default="heavy", help=", ".join(STYLES))
-    parser.add_argument("--output", default="docs/images", help="folder for the figures")
+    parser.add_argument("--output", required=True, help="folder for the figures")
     arguments = parser.parse_args()
     output = Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)

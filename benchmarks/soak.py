@@ -17,7 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import psutil
 
@@ -97,6 +96,8 @@ def report(recordings: list[Path], figure: Path | None) -> None:
         )
     if figure is None:
         return
+    import matplotlib as mpl  # a recording does without it
+
     mpl.use("agg")
     from matplotlib import pyplot as plt  # it chooses its backend when it is imported
 

@@ -13,6 +13,7 @@ and busy CPU, jax 0.10.2, where it is the ratios that count:
     blocks, zero_padded                1.3               3.4               4.2             139.5
 """
 
+import argparse
 from collections.abc import Callable
 
 import dm_pix
@@ -56,6 +57,7 @@ def milliseconds(function: Callable[..., object], *arguments: jax.Array, runs: i
 
 def main() -> None:
     """Prints the table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     rng = np.random.default_rng(0)
     cases = {
         "loss 12x64x64": (12, 64, 64, 3),

@@ -216,7 +216,9 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def network(arguments: argparse.Namespace) -> nn.Module:
     """The network on the device there is, compiled where that is asked for."""
     net: nn.Module = JDNet(arguments.units).to(DEVICE)
-    return torch.compile(net) if arguments.compile else net
+    if arguments.compile:
+        net.compile()  # in place, where torch.compile would wrap it
+    return net
 
 
 def precision(arguments: argparse.Namespace) -> torch.autocast:

@@ -50,6 +50,9 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     # "rain100h", "rain100l" (prepared by tensorflow-datasets from manual_dir), or a folder.
     config.data.pairs = placeholder(str)
+    # Pairs that are darker in the rain are refused, as swapped; False takes them, as photographs
+    # of one place in rain and without are.
+    config.data.additive_rain = True
     # "embedded" (those that come with scikit-image), or a folder; rain is drawn on them.
     config.data.photographs = placeholder(str)
     config.data.synthetic_share = 0.0  # of the examples, from photographs
@@ -67,8 +70,8 @@ def get_config() -> ConfigDict:
     config.validation.held_out_count = 50
     config.validation.crop_size = 256  # pixels, from the centre of each picture
 
-    # What eval.py scores on, unless told otherwise: a name as for data.pairs, "embedded", or
-    # "drawn:FOLDER" for rain drawn on the clean pictures of a folder of pairs.
+    # What eval.py scores on, unless told otherwise: a name as for data.pairs, "rain12", "embedded",
+    # or "drawn:FOLDER" for rain drawn on the clean pictures of a folder of pairs.
     config.test_pairs = placeholder(str)
 
     config.log_every_steps = 100

@@ -1,6 +1,6 @@
 """JDNet (R3) on Rain100H, as in Table 1: PSNR 30.02, SSIM 0.92 (protocol `paper`).
 
-Cost: 150,000 steps; hours on one large GPU, weeks on a CPU.
+Cost: 150,000 steps; weeks on a CPU, and not measured on a GPU.
 Command: python train.py --config configs/rain100h.py --workdir runs/h \
     --config.data.manual_dir=FOLDER_OF_YOUR_DOWNLOAD
 """

@@ -71,7 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"{twice}: each set is given once, this one comes twice; leave one")
     total = sum(len(found.pairs) + len(found.photographs) for found in sets)
     with tqdm(
-        total=total, desc="check", unit="picture", disable=arguments.quiet, dynamic_ncols=True
+        total=total,
+        desc="check",
+        unit="picture",
+        disable=arguments.quiet or None,
+        dynamic_ncols=True,
     ) as bar:
         report = check_sets(sets, tick=bar.update)
     print(as_text(report))

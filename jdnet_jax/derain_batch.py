@@ -80,7 +80,7 @@ def run_plan(
     hidden = not progress or len(plan.jobs) < 2
     count = len(plan.jobs)
     with tqdm(
-        total=count, desc="derain", unit="picture", disable=hidden, dynamic_ncols=True
+        total=count, desc="derain", unit="picture", disable=hidden or None, dynamic_ncols=True
     ) as bar:
 
         def fail(source: Path, error: Exception) -> None:

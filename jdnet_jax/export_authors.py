@@ -11,9 +11,9 @@ from jdnet_jax.whole_files import check_free
 EXAMPLES = """\
 examples:
   the best checkpoint of a run:
-    python -m jdnet_jax export-authors runs/h -o latest_net
+    python -m jdnet_jax export-authors runs/h -o ours_net
   for a network that is wrapped in torch.nn.DataParallel, as with several GPUs:
-    python -m jdnet_jax export-authors runs/h -o latest_net --module
+    python -m jdnet_jax export-authors runs/h -o ours_net --module
 
 The file holds {'net': state_dict, 'clock_net': 0, 'opt_net': Adam's state before the first step}.
 PyTorch is needed to write it (pip install 'torch>=2.10')."""

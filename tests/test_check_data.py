@@ -1,5 +1,7 @@
 """The data check as a command: what it prints, where, and its exit status."""
 
+import sys
+
 import numpy as np
 from made_sets import (
     check,
@@ -49,7 +51,8 @@ def test_check_data_counts_one_as_one(tmp_path, capsys):
     assert "1 pair makes no" in out
 
 
-def test_check_data_progress_on_stderr(tmp_path, capsys):
+def test_check_data_progress_on_a_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(["check-data", str(write_pairs(tmp_path / "set"))]) == 0
     out, err = capsys.readouterr()
     assert "4/4" in err

@@ -1,14 +1,19 @@
 """Names of data in configs, and what a training may be made from."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_cards import ROOT, quickstart_config
 from PIL import Image
 
 from jdnet_jax.data.pairs import PairError, background_id
+from jdnet_jax.data.rain_tfds import BUILDERS
 from jdnet_jax.data.sources import open_pairs, open_training_data, rain_style
+from jdnet_jax.evaluation.command import open_test_pairs
+from jdnet_jax.training.settings import training_data
 
 SETTINGS = {
     "pairs": None,
@@ -142,6 +147,31 @@ def test_open_pairs_expands_the_home_folder(tmp_path, monkeypatch):
     pairs = open_pairs("rain100h", data_dir="~/tfds", manual_dir="~/download", **common)
     assert len(pairs) == 3
     assert (tmp_path / "tfds" / "rain100h").is_dir()
+
+
+@pytest.mark.parametrize("name", ["{}", "drawn:{}"])
+def test_pairs_that_rain_darkens_are_taken_where_a_config_says_so(tmp_path, name):
+    for mine, yours in (("rainy", "clean"), ("clean", "rainy")):
+        shutil.copytree(Path(make_pairs(tmp_path / mine, range(3))) / mine, tmp_path / "in" / yours)
+    config = quickstart_config(test_pairs=name.format(tmp_path / "in"))
+    config.data.pairs, config.data.synthetic_share = config.test_pairs, 0.0
+    config.data.photographs = None
+    for opened in (open_test_pairs, training_data):
+        with pytest.raises(PairError, match=r"--config\.data\.additive_rain=False"):
+            opened(config)
+    config.data.additive_rain = False
+    tested, training = open_test_pairs(config), training_data(config)
+    assert len(tested) == len(training.pairs) + len(training.validation) == 3
+    clean = np.array(Image.open(tmp_path / "rainy" / "rainy" / "0.png"))
+    assert np.array_equal(tested[0]["clean"], clean)
+
+
+def test_the_page_names_the_folders_of_a_download():
+    page = (ROOT / "docs" / "data.md").read_text(encoding="utf-8").lower()
+    for name, builder in BUILDERS.items():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        told = [re.findall(r"`(\w+)`", cell) for cell in row.split("|")[2:4]]
+        assert told == [list(builder.published.folders.get(part, ())) for part in ("train", "test")]
 
 
 def test_open_pairs_draws_rain_on_each_background_of_a_folder(tmp_path):

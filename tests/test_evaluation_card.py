@@ -227,7 +227,10 @@ def test_evaluate_writes_a_card_of_the_network_that_it_scored(network, tmp_path)
         "test_pairs": config.test_pairs,
         "dtype": config.dtype,
         "seed": config.seed,
-        "data": {name: config.data[name] for name in ("rain_style", "data_dir", "manual_dir")},
+        "data": {
+            name: config.data[name]
+            for name in ("rain_style", "data_dir", "manual_dir", "additive_rain")
+        },
     }
     assert card.weights.training is None
     assert {"jdnet_jax", "jax", "dm-pix", "pillow"} <= card.environment["versions"].keys()

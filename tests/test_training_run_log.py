@@ -1,5 +1,6 @@
 """What a training says, whoever is still there to hear it."""
 
+import io
 import sys
 
 import pytest
@@ -24,6 +25,9 @@ class Gone:
     def flush(self):
         if not self._left:
             raise self._error
+
+    def isatty(self):
+        return True
 
     def fileno(self):
         raise OSError("no descriptor")
@@ -50,6 +54,18 @@ def test_a_training_goes_on_without_those_who_watch_it(tmp_path, monkeypatch, st
     lines = (tmp_path / "train.log").read_text().splitlines()
     assert len(lines) == 51
     assert lines[-1].endswith("at the end")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_drawn_on_terminals_only(tmp_path, monkeypatch, terminal):
+    stderr = io.StringIO()
+    stderr.isatty = lambda: terminal
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with RunLog(tmp_path, first_step=0, train_steps=2) as log:
+        log.advance()
+        log.say("a line of the log")
+    assert "a line of the log\n" in stderr.getvalue()
+    assert ("1/2" in stderr.getvalue()) == terminal
 
 
 def test_a_name_is_one_line_of_the_log_whatever_it_holds(tmp_path):

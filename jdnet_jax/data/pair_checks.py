@@ -82,8 +82,9 @@ def check_not_swapped(
             f"{where}: rain adds light, so a rainy picture is brighter than its clean one, but in"
             f" {len(swapped)} of {len(indices)} pairs looked at it is darker ({swapped[0]} is the"
             f" first): rainy and clean are swapped. Exchange them (in one-file pairs clean is left"
-            f" and rainy right); if the rain of these pictures does darken them, open them in"
-            f" Python with FolderPairs(path, additive_rain=False)"
+            f" and rainy right); if the rain of these pictures does darken them, give"
+            f" --config.data.additive_rain=False (in Python, FolderPairs(path,"
+            f" additive_rain=False))"
         )
 
 

@@ -182,6 +182,7 @@ def hold_out(source: PairSource, *, count: int, seed: int) -> tuple[PairSource, 
         raise PairError(
             f"holding out {count} pairs by whole backgrounds must leave some to train on, but"
             f" {source.edition} has {total} pairs over {len(members)} backgrounds; hold out fewer"
+            " (validation.held_out_count)"
         )
     return (
         PairSubset(

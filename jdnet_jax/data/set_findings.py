@@ -17,7 +17,7 @@ _REPEATED = ({3, 4}, {5, 14}, {10, 69})
 """Numbers of pairs with one background in the original test set of Rain100H."""
 
 CROP_SIZE = 64
-"""Pixels a side of the crops that the paper trains on (section 4)."""
+"""Pixels a side of the crops that the paper trains on (section 3.6)."""
 
 
 def pair_findings(
@@ -43,8 +43,7 @@ def pair_findings(
             [p for p in pairs if p.swapped and p.one_scene],
             "in which the rainy picture is the darker one, as if swapped",
             "exchange rainy and clean (in one-file pairs clean is left and rainy right); where the"
-            " rain does darken, training refuses such pairs; from Python, FolderPairs(path,"
-            " additive_rain=False) takes them",
+            " rain does darken, train and score with --config.data.additive_rain=False",
         ),
         (
             "other-scene",

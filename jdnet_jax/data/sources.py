@@ -69,6 +69,7 @@ def open_pairs(
     seed: int,
     data_dir: str,
     manual_dir: str | None = None,
+    additive_rain: bool = True,
 ) -> PairSource:
     """Pairs of rainy and clean pictures.
 
@@ -81,6 +82,7 @@ def open_pairs(
         seed: Of the drawn rain.
         data_dir: Where tensorflow-datasets keeps prepared data sets.
         manual_dir: The user's download of the data set, to prepare it from.
+        additive_rain: Refuse a folder's pairs that are darker in the rain, as swapped.
 
     Raises:
         PairError: There are no such pairs, or they have a fault.
@@ -92,9 +94,10 @@ def open_pairs(
     if name == EMBEDDED:
         return SyntheticPairs(EmbeddedPhotographs(split), style=style, seed=seed)
     if name.startswith(DRAWN):
-        pairs = FolderPairs(expanded(name.removeprefix(DRAWN)))
+        folder = expanded(name.removeprefix(DRAWN))
+        pairs = FolderPairs(folder, additive_rain=additive_rain)
         return SyntheticPairs(Backgrounds(pairs), style=style, seed=seed)
-    return FolderPairs(expanded(name))
+    return FolderPairs(expanded(name), additive_rain=additive_rain)
 
 
 def open_training_data(
@@ -108,6 +111,7 @@ def open_training_data(
     seed: int,
     data_dir: str,
     manual_dir: str | None = None,
+    additive_rain: bool = True,
 ) -> TrainingData:
     """Opens what a training reads.
 
@@ -126,6 +130,7 @@ def open_training_data(
         seed: Of what is held out and of the rain of held-out photographs.
         data_dir: Where tensorflow-datasets keeps prepared data sets.
         manual_dir: The user's download of the data set.
+        additive_rain: Refuse pairs that are darker in the rain, see `open_pairs`.
 
     Raises:
         PairError: There is nothing to train on or nothing to validate on, something is named that
@@ -143,7 +148,13 @@ def open_training_data(
 
     def open_named(name: str) -> PairSource:
         return open_pairs(
-            name, split="train", style=style, seed=seed, data_dir=data_dir, manual_dir=manual_dir
+            name,
+            split="train",
+            style=style,
+            seed=seed,
+            data_dir=data_dir,
+            manual_dir=manual_dir,
+            additive_rain=additive_rain,
         )
 
     training_pairs = open_named(pairs) if pairs else None
@@ -229,7 +240,8 @@ def _without(photographs: Photographs, held_out: PairSource) -> Photographs:
     if not rest:
         raise PairError(
             f"all {len(photographs)} photographs are backgrounds of the {len(held_out)} pairs held "
-            "out, and none is left to train on; hold out fewer or name validation pairs"
+            "out, and none is left to train on; hold out fewer (validation.held_out_count) or "
+            "name validation pairs"
         )
     return PhotographSubset(photographs, rest)
 
@@ -250,6 +262,7 @@ def _hold_out_photographs(
     if not rest:
         raise PairError(
             f"holding out {count} photographs must leave some to train on, but there are "
-            f"{len(photographs)}; hold out fewer or name validation pairs"
+            f"{len(photographs)}; hold out fewer (validation.held_out_count) or name validation "
+            "pairs"
         )
     return PhotographSubset(photographs, rest), PhotographSubset(photographs, held)

@@ -108,7 +108,7 @@ class Card:
         write_whole(path, f"{text}\n".encode())
 
 
-def read_card(path: Path) -> Card:
+def read_card(path: str | Path) -> Card:
     """Reads a result card back.
 
     All that can be computed from the pictures' scores is computed anew, and has to be what the file
@@ -121,7 +121,7 @@ def read_card(path: Path) -> Card:
     Raises:
         CardError: There is no card, or it is damaged; the message names the file.
     """
-    file = path / CARD_FILE if path.is_dir() else path
+    file = Path(path) / CARD_FILE if Path(path).is_dir() else Path(path)
     try:
         text = file.read_text(encoding="utf-8")
         content = json.loads(text, parse_constant=_refuse_constant)

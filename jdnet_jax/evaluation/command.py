@@ -231,7 +231,8 @@ def _whole(model: JDNet) -> RestoreFloat:
 
 def _read_here(config: ConfigDict) -> dict[str, Any]:
     """What an evaluation reads of a config; the rest is about a training, perhaps another one's."""
-    data = {name: config.data[name] for name in ("rain_style", "data_dir", "manual_dir")}
+    names = ("rain_style", "data_dir", "manual_dir", "additive_rain")
+    data = {name: config.data[name] for name in names}
     return {
         "test_pairs": config.test_pairs,
         "dtype": config.dtype,
@@ -258,6 +259,7 @@ def open_test_pairs(config: ConfigDict) -> PairSource:
         seed=config.seed,
         data_dir=config.data.data_dir,
         manual_dir=config.data.manual_dir,
+        additive_rain=config.data.additive_rain,
     )
 
 

@@ -133,7 +133,9 @@ def score_methods(
     names: set[str] = set()
     sizes: set[tuple[int, int]] = set()
     digests: list[bytes] = []
-    for index in tqdm(range(len(source)), desc="scoring", unit="picture", disable=not progress):
+    for index in tqdm(
+        range(len(source)), desc="scoring", unit="picture", disable=not progress or None
+    ):
         pair = source[index]
         if pair["name"] in names:
             raise ValueError(

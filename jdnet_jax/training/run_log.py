@@ -58,7 +58,7 @@ class RunLog:
             initial=first_step,
             unit="step",
             file=terminal,
-            disable=quiet,
+            disable=quiet or None,  # None: drawn on terminals only
             dynamic_ncols=True,
         )
 
@@ -144,6 +144,13 @@ class _Terminal:
         if self._stream is None:
             raise OSError("there is no stderr")
         return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal, which a bar can be drawn on."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:  # closed
+            return False
 
     def _attempt(self, call: Callable[[TextIO], object]) -> None:
         if self._stream is not None:

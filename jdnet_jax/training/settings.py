@@ -24,6 +24,7 @@ MAY_CHANGE = frozenset(
         "units_per_scan",
         "data.data_dir",
         "data.manual_dir",
+        "data.additive_rain",
         "data.num_threads",
     }
 )
@@ -93,6 +94,7 @@ def training_data(config: ConfigDict) -> TrainingData:
         seed=config.seed,
         data_dir=config.data.data_dir,
         manual_dir=config.data.manual_dir,
+        additive_rain=config.data.additive_rain,
     )
 
 
