@@ -39,8 +39,8 @@ class RainLayers:
             pair = pairs[index]
             if (pair["rainy"] < pair["clean"]).any():
                 raise PairError(
-                    f"{pair['name']} of {pairs.edition} is darker in the rain somewhere, so its "
-                    "rain cannot be moved to another background: rain must be added light, and "
+                    f"pair {pair['name']} of {pairs.edition} is darker in the rain somewhere, so "
+                    "its rain cannot be moved to another background: rain must be added light, and "
                     "the files without loss; train with data.moved_rain_share = 0"
                 )
             corners = _known_squares(_known(pair["rainy"]), size)

@@ -263,7 +263,7 @@ def _check_size(name: str, picture: npt.NDArray[np.uint8], crop_size: int) -> No
     """
     if min(picture.shape[:2]) < crop_size:
         raise ValueError(
-            f"{name}: a picture to train on is at least as large as the crop of {crop_size}x"
+            f"picture {name}: what is trained on is at least as large as the crop of {crop_size}x"
             f"{crop_size}, this one has {picture.shape[1]}x{picture.shape[0]} pixels; take it out"
             " of the set or make the crop smaller"
         )

@@ -121,7 +121,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             ),
         ),
         "table2": Table(
-            "Modules, on Rain100H",
+            "Modules; the paper's are scored on Rain100H",
             ("Modules", "SC conv", "Self-Attention"),
             (
                 Row(
@@ -140,7 +140,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             ),
         ),
         "table3": Table(
-            "Losses, on Rain100H",
+            "Losses; the paper's are scored on Rain100H",
             ("Loss",),
             (
                 Row(
