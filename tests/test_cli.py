@@ -110,7 +110,8 @@ def test_derain_runs_a_network_from_a_file_of_weights(tmp_path, capsys):
         assert derained.samples().dtype == samples.dtype
 
 
-def test_derain_counts_what_it_skips_and_what_fails(tmp_path, capsys, restorer):
+def test_derain_counts_what_it_skips_and_what_fails(tmp_path, capsys, monkeypatch, restorer):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "b.png")
     picture(tmp_path / "in" / ".c.png")

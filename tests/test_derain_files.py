@@ -205,6 +205,7 @@ def test_progress_is_shown_over_many(tmp_path, monkeypatch):
     tree(tmp_path / "in", "a.png", "b.png")
     (tmp_path / "in" / "c.png").write_bytes(b"no picture")
     shown = io.StringIO()
+    shown.isatty = lambda: True
     real = module.tqdm
     monkeypatch.setattr(module, "tqdm", lambda *a, **k: real(*a, **k, file=shown))
     derain_files([tmp_path / "in"], tmp_path / "out", identity)
