@@ -144,7 +144,7 @@ def photograph(rounds: int, pictures: int, options: list[str]) -> Result:
 
 
 def circumstances(peer_python: str | None) -> Result:
-    """When, on what, and with which versions it is measured."""
+    """When, on what processor, and with which versions it is measured."""
     told: Result = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": processor(),
@@ -155,9 +155,17 @@ def circumstances(peer_python: str | None) -> Result:
     }
     if peer_python:
         told["torch"] = _version_of_torch(peer_python)
-    told["products, operations a second"], told["copies, bytes a second"] = machine()
-    told["free memory, bytes"] = available_bytes()
     return told
+
+
+def state_of_machine() -> Result:
+    """How fast it is at this time, and how much of its memory is free."""
+    products, copies = machine()
+    return {
+        "products, operations a second": products,
+        "copies, bytes a second": copies,
+        "free memory, bytes": available_bytes(),
+    }
 
 
 def processor() -> str:
@@ -232,8 +240,9 @@ def main() -> None:
     here = circumstances(arguments.peer_python)
     if here.get("torch") == "unknown":
         parser.error(f"{arguments.peer_python} is no interpreter that has torch")
-    results: Results = here
-    if arguments.output.exists():
+    if not arguments.output.exists():
+        results: Results = here | state_of_machine()
+    else:
         results = json.loads(arguments.output.read_text(encoding="utf-8"))
         for name in ("processor", "cores", "python", "jax", "commit", "torch"):
             if results.get(name) != here.get(name):

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.against_pytorch import Worker, circumstances, compare, processor, works
+from benchmarks.against_pytorch import (
+    Worker,
+    circumstances,
+    compare,
+    processor,
+    state_of_machine,
+    works,
+)
 from benchmarks.processes import PROCESSES
 from benchmarks.table import ROWS, Row, lines, missed
 from benchmarks.timing import peak_mib
@@ -140,7 +147,7 @@ def test_memory_is_that_of_the_process_alone():
 
 def test_circumstances_say_what_the_files_say(monkeypatch):
     monkeypatch.setattr("benchmarks.against_pytorch.machine", lambda: (1.0, 2.0))
-    told = circumstances(sys.executable + "_that_is_not_there")
+    told = circumstances(sys.executable + "_that_is_not_there") | state_of_machine()
     assert told["torch"] == "unknown"
     assert told["processor"] == processor() != ""
     for file in QUOTED:

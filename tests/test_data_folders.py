@@ -144,7 +144,8 @@ def test_folder_pairs_one_file_odd_width_refused(tmp_path):
 @pytest.mark.parametrize(("rainy_name", "clean_name"), [layout[:2] for layout in LAYOUTS[:2]])
 def test_folder_pairs_swapped_refused(tmp_path, rainy_name, clean_name):
     write_pairs(tmp_path, clean_name, rainy_name)
-    with pytest.raises(PairError, match=r"in 3 of 3 pairs .*data\.additive_rain=False \(in"):
+    remedies = r"--config\.data\.additive_rain=False .*\(path, additive_rain=False\)"
+    with pytest.raises(PairError, match=rf"in 3 of 3 pairs .*{remedies}"):
         FolderPairs(tmp_path)
     swapped = FolderPairs(tmp_path, additive_rain=False)
     assert swapped[0]["rainy"].mean() < swapped[0]["clean"].mean()

@@ -121,7 +121,9 @@ def read_card(path: str | Path) -> Card:
     Raises:
         CardError: There is no card, or it is damaged; the message names the file.
     """
-    file = Path(path) / CARD_FILE if Path(path).is_dir() else Path(path)
+    file = Path(path)
+    if file.is_dir():
+        file /= CARD_FILE
     try:
         text = file.read_text(encoding="utf-8")
         content = json.loads(text, parse_constant=_refuse_constant)
